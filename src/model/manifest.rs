@@ -1,0 +1,402 @@
+//! Manifests and indexes (OCI image specification 1.1, Docker image manifest version 2 schema 2).
+//!
+//! A document must be exactly one of the two shapes: one that could be read both ways is refused
+//! (CVE-2021-41190), and so is one whose `mediaType` differs from what it was served as. Schema 1 is
+//! refused: its identity is not the hash of its bytes.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::model::Digest;
+use crate::model::Exceeded;
+use crate::model::JsonError;
+use crate::model::Limits;
+
+/// The media types that scgate names.
+pub mod media_type {
+    /// An OCI image manifest.
+    pub const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+    /// An OCI image index.
+    pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    /// A Docker image manifest.
+    pub const DOCKER_IMAGE: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    /// A Docker manifest list.
+    pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    /// A layer with a legacy signature payload.
+    pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+    /// A layer with a DSSE envelope.
+    pub const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
+    /// An in-toto statement: the payload type of a DSSE envelope, and BuildKit's layers.
+    pub const IN_TOTO: &str = "application/vnd.in-toto+json";
+    /// What every media type of a Sigstore bundle begins with.
+    pub const BUNDLE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
+    /// The artifact type of cosign's experimental OCI 1.1 layout.
+    pub const COSIGN_OCI11: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
+    /// BuildKit's artifact type of an attestation manifest.
+    pub const BUILDKIT_ATTESTATION: &str = "application/vnd.docker.attestation.manifest.v1+json";
+
+    /// Whether it is one of the two kinds of index.
+    #[must_use]
+    pub fn is_index(media_type: &str) -> bool {
+        matches!(media_type, INDEX | DOCKER_INDEX)
+    }
+
+    /// Whether it is one of the two kinds of image manifest.
+    #[must_use]
+    pub fn is_image(media_type: &str) -> bool {
+        matches!(media_type, IMAGE | DOCKER_IMAGE)
+    }
+}
+
+/// A parsed manifest. What it says is not trusted; its digest was checked by whoever fetched it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Manifest {
+    /// An image or artifact manifest.
+    Image(ImageManifest),
+    /// An index.
+    Index(Index),
+}
+
+/// An image or artifact manifest.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ImageManifest {
+    /// Its media type.
+    pub media_type: String,
+    /// What kind of artifact it says it is.
+    pub artifact_type: Option<String>,
+    /// The configuration.
+    pub config: Descriptor,
+    /// The layers, at most [`Limits::layers`].
+    pub layers: Vec<Descriptor>,
+    /// The manifest that this one is about.
+    pub subject: Option<Descriptor>,
+    /// Annotations: unsigned text.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// An image index or manifest list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Index {
+    /// Its media type.
+    pub media_type: String,
+    /// The entries, at most [`Limits::index_entries`] (referrers: [`Limits::referrers`]).
+    pub manifests: Vec<Descriptor>,
+    /// Annotations: unsigned text.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A reference to content: what it is, its digest and its size in bytes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Descriptor {
+    /// The media type of the content.
+    #[serde(default)]
+    pub media_type: String,
+    /// The digest of the content.
+    pub digest: Digest,
+    /// The size of the content in bytes.
+    pub size: u64,
+    /// A hint at the kind of artifact.
+    #[serde(default)]
+    pub artifact_type: Option<String>,
+    /// Annotations: unsigned text.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// What machine it is for.
+    #[serde(default)]
+    pub platform: Option<Platform>,
+}
+
+impl Descriptor {
+    /// A descriptor with nothing but the three mandatory members.
+    #[must_use]
+    pub const fn new(media_type: String, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type,
+            digest,
+            size,
+            artifact_type: None,
+            annotations: BTreeMap::new(),
+            platform: None,
+        }
+    }
+}
+
+/// What machine an image is for.
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub struct Platform {
+    /// The operating system.
+    #[serde(default)]
+    pub os: String,
+    /// The processor architecture.
+    #[serde(default)]
+    pub architecture: String,
+    /// The variant of the architecture.
+    #[serde(default)]
+    pub variant: Option<String>,
+}
+
+impl Platform {
+    /// Parses `os/architecture` or `os/architecture/variant`.
+    ///
+    /// # Errors
+    ///
+    /// Gives nothing for any other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let platform = Self {
+            os: parts.next()?.to_owned(),
+            architecture: parts.next()?.to_owned(),
+            variant: parts.next().map(str::to_owned),
+        };
+        let empty = platform.os.is_empty()
+            || platform.architecture.is_empty()
+            || platform.variant.as_deref() == Some("");
+        (parts.next().is_none() && !empty).then_some(platform)
+    }
+
+    /// Whether it says `unknown/unknown`, as BuildKit's attestation manifests do.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.os == "unknown" && self.architecture == "unknown"
+    }
+
+    /// Whether this platform is what `asked` asks for. Without a variant, `asked` takes any.
+    #[must_use]
+    pub fn answers(&self, asked: &Self) -> bool {
+        self.os == asked.os
+            && self.architecture == asked.architecture
+            && (asked.variant.is_none() || asked.variant == self.variant)
+    }
+}
+
+impl core::fmt::Display for Platform {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            Some(variant) => write!(f, "/{variant}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Manifest {
+    /// Parses a manifest or index.
+    ///
+    /// `served_as` is the media type under which it came (the `Content-Type` without parameters, or
+    /// the parent descriptor's type) where there is one. An index may hold `max_entries` entries.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError`]; its variants say which.
+    pub fn parse(
+        bytes: &[u8],
+        served_as: Option<&str>,
+        max_entries: usize,
+        limits: &Limits,
+    ) -> Result<Self, ManifestError> {
+        Exceeded::unless(bytes.len(), limits.manifest_bytes, "bytes in a manifest")?;
+        crate::model::strict_json(bytes).map_err(ManifestError::Json)?;
+        let raw: Raw = serde_json::from_slice(bytes)
+            .map_err(JsonError::from)
+            .map_err(ManifestError::Json)?;
+        if raw.schema_version != 2 {
+            return Err(ManifestError::Schema);
+        }
+        let image_shaped = raw.config.is_some() || raw.layers.is_some();
+        let media_type = match (raw.media_type, served_as) {
+            (Some(own), Some(served)) if own != served => {
+                return Err(ManifestError::TypeMismatch {
+                    own: super::json::printable(&own),
+                    served: super::json::printable(served),
+                });
+            }
+            (Some(own), _) => own,
+            (None, Some(served)) => served.to_owned(),
+            // OCI 1.0 documents need no `mediaType`; the shape says which of the two it is.
+            (None, None) if image_shaped => media_type::IMAGE.to_owned(),
+            (None, None) => media_type::INDEX.to_owned(),
+        };
+        if image_shaped && raw.manifests.is_some() {
+            return Err(ManifestError::Ambiguous);
+        }
+        if media_type::is_index(&media_type) {
+            let manifests = raw.manifests.ok_or(ManifestError::Shape)?;
+            Exceeded::unless(manifests.len(), max_entries, "entries in an index")?;
+            if image_shaped {
+                return Err(ManifestError::Shape);
+            }
+            return Ok(Self::Index(Index {
+                media_type,
+                manifests,
+                annotations: raw.annotations,
+            }));
+        }
+        if media_type::is_image(&media_type) {
+            let layers = raw.layers.ok_or(ManifestError::Shape)?;
+            Exceeded::unless(layers.len(), limits.layers, "layers in a manifest")?;
+            return Ok(Self::Image(ImageManifest {
+                media_type,
+                artifact_type: raw.artifact_type,
+                config: raw.config.ok_or(ManifestError::Shape)?,
+                layers,
+                subject: raw.subject,
+                annotations: raw.annotations,
+            }));
+        }
+        Err(ManifestError::UnknownType {
+            found: super::json::printable(&media_type),
+        })
+    }
+}
+
+/// The union of both shapes, as it stands in the file. Other members are allowed: the specification
+/// asks readers to pass over what they don't know.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Raw {
+    schema_version: u64,
+    #[serde(default)]
+    media_type: Option<String>,
+    #[serde(default)]
+    artifact_type: Option<String>,
+    #[serde(default)]
+    config: Option<Descriptor>,
+    #[serde(default)]
+    layers: Option<Vec<Descriptor>>,
+    #[serde(default)]
+    manifests: Option<Vec<Descriptor>>,
+    #[serde(default)]
+    subject: Option<Descriptor>,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    annotations: BTreeMap<String, String>,
+}
+
+fn null_is_empty<'de, D>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Why bytes are not a manifest that scgate reads. The registry or the publisher can mend it.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// It has the members of an image and of an index.
+    #[error("a document that is both an image manifest and an index")]
+    Ambiguous,
+    /// A bound was exceeded.
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
+    /// It is no JSON object of the expected shape.
+    #[error("not a manifest: {0}")]
+    Json(JsonError),
+    /// Schema version 1, or an unknown one.
+    #[error("a manifest whose schema version is not 2")]
+    Schema,
+    /// Members are missing for its media type.
+    #[error("a manifest without the members of its media type")]
+    Shape,
+    /// The document says another type than the one it came under.
+    #[error("a manifest of type `{own}` that was served as `{served}`")]
+    TypeMismatch {
+        /// The `mediaType` inside.
+        own: String,
+        /// The type it came under.
+        served: String,
+    },
+    /// A media type that is neither image manifest nor index.
+    #[error("a manifest of the unknown type `{found}`")]
+    UnknownType {
+        /// The type found.
+        found: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const D: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn parse(json: &str, served: Option<&str>) -> Result<Manifest, ManifestError> {
+        Manifest::parse(json.as_bytes(), served, 2, &Limits::default())
+    }
+
+    #[test]
+    fn a_document_is_exactly_one_of_the_two_shapes() {
+        let descriptor = format!(r#"{{"mediaType":"x/y","digest":"{D}","size":0}}"#);
+        let image = format!(r#"{{"schemaVersion":2,"config":{descriptor},"layers":[]}}"#);
+        let index = format!(r#"{{"schemaVersion":2,"manifests":[{descriptor}]}}"#);
+        assert!(matches!(parse(&image, None), Ok(Manifest::Image(_))));
+        assert!(matches!(parse(&index, None), Ok(Manifest::Index(_))));
+        assert!(matches!(
+            parse(&index, Some(media_type::DOCKER_INDEX)),
+            Ok(Manifest::Index(_))
+        ));
+        assert_eq!(
+            parse(&image, Some(media_type::INDEX)),
+            Err(ManifestError::Shape)
+        );
+        assert_eq!(
+            parse(&index, Some(media_type::IMAGE)),
+            Err(ManifestError::Shape)
+        );
+        let both = format!(
+            r#"{{"schemaVersion":2,"config":{descriptor},"layers":[],"manifests":[{descriptor}]}}"#
+        );
+        for served in [None, Some(media_type::IMAGE), Some(media_type::INDEX)] {
+            assert_eq!(parse(&both, served), Err(ManifestError::Ambiguous));
+        }
+        let typed = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[]}}"#,
+            media_type::INDEX
+        );
+        assert!(matches!(
+            parse(&typed, Some(media_type::IMAGE)),
+            Err(ManifestError::TypeMismatch { .. })
+        ));
+        assert_eq!(
+            parse(r#"{"schemaVersion":1,"fsLayers":[]}"#, None),
+            Err(ManifestError::Schema)
+        );
+        let three = format!(
+            r#"{{"schemaVersion":2,"manifests":[{descriptor},{descriptor},{descriptor}]}}"#
+        );
+        assert!(matches!(
+            parse(&three, None),
+            Err(ManifestError::Exceeded(_))
+        ));
+        for size in ["-1", "1.5", "\"1\"", "18446744073709551616"] {
+            let bad = image.replace("\"size\":0", &format!("\"size\":{size}"));
+            assert!(
+                matches!(parse(&bad, None), Err(ManifestError::Json(_))),
+                "{size}"
+            );
+        }
+    }
+
+    #[test]
+    fn platforms_are_parsed_whole() {
+        let arm = Platform::parse("linux/arm64/v8").unwrap_or_default();
+        assert!(arm.answers(&Platform::parse("linux/arm64").unwrap_or_default()));
+        assert!(!arm.answers(&Platform::parse("linux/arm64/v7").unwrap_or_default()));
+        for bad in [
+            "",
+            "linux",
+            "linux/",
+            "/amd64",
+            "linux/arm/v7/x",
+            "linux/arm/",
+        ] {
+            assert_eq!(Platform::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The offline ring: the public interface and the command line against an in-process world.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
