@@ -28,3 +28,4 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod model;
+pub mod verify;

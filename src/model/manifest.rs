@@ -51,6 +51,10 @@ pub mod media_type {
 
 /// A parsed manifest. What it says is not trusted; its digest was checked by whoever fetched it.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is made for each manifest that was fetched, never a list of them"
+)]
 pub enum Manifest {
     /// An image or artifact manifest.
     Image(ImageManifest),

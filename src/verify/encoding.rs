@@ -1,0 +1,126 @@
+//! Base64 and PEM, read as the formats here write them.
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::GeneralPurpose;
+use base64::engine::GeneralPurposeConfig;
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+const WRITER: GeneralPurpose = base64::engine::general_purpose::STANDARD;
+
+/// Decodes base64 as protobuf JSON and Go read it: either alphabet, padding or none, line breaks
+/// passed over. The signed bytes are the decoded ones, so several spellings change nothing.
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+    let joined: String;
+    let text = if text.contains(['\n', '\r']) {
+        joined = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
+        &joined
+    } else {
+        text
+    };
+    let engine = if text.contains(['-', '_']) {
+        &URL_SAFE
+    } else {
+        &STANDARD
+    };
+    engine.decode(text).ok()
+}
+
+/// Encodes as standard padded base64.
+pub(super) fn encode(bytes: &[u8]) -> String {
+    WRITER.encode(bytes)
+}
+
+/// Decodes lower- or upper-case hexadecimal text.
+pub(super) fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    text.as_bytes()
+        .chunks_exact(2)
+        .map(|pair| {
+            let text = core::str::from_utf8(pair).ok()?;
+            if !text.bytes().all(|c| c.is_ascii_hexdigit()) {
+                return None;
+            }
+            u8::from_str_radix(text, 16).ok()
+        })
+        .collect()
+}
+
+/// One PEM block: its label and its content.
+pub(super) struct Pem<'a> {
+    pub(super) label: &'a str,
+    pub(super) content: Vec<u8>,
+}
+
+/// Reads PEM blocks (RFC 7468) with nothing but white space before, between and after them.
+///
+/// Gives nothing for any other text, for an unended block and for headers inside of one.
+pub(super) fn pem(text: &str) -> Option<Vec<Pem<'_>>> {
+    const BEGIN: &str = "-----BEGIN ";
+    const END: &str = "-----END ";
+    const DASHES: &str = "-----";
+    let mut blocks = Vec::new();
+    let mut rest = text.trim_ascii_start();
+    while !rest.is_empty() {
+        let (label, after) = rest.strip_prefix(BEGIN)?.split_once(DASHES)?;
+        let (body, after) = after.split_once(END)?;
+        let after = after.strip_prefix(label)?.strip_prefix(DASHES)?;
+        let body: String = body.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+        blocks.push(Pem {
+            label,
+            content: STANDARD.decode(body).ok()?,
+        });
+        rest = after.trim_ascii_start();
+    }
+    Some(blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_read_as_go_reads_it() {
+        for (text, expected) in [
+            ("aGk/aGk+", Some(&b"hi?hi>"[..])),
+            ("aGk_aGk-", Some(b"hi?hi>")),
+            ("aA==", Some(b"h")),
+            ("aA", Some(b"h")),
+            ("aG\nk=\r\n", Some(b"hi")),
+            ("", Some(b"")),
+            ("a", None),
+            ("a b=", None),
+            ("aGk_aGk+", None),
+            ("aGk=x", None),
+        ] {
+            assert_eq!(decode(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn pem_is_blocks_and_nothing_else() {
+        let block = "-----BEGIN A-----\naGk=\n-----END A-----\n";
+        assert_eq!(pem(block).map(|b| b.len()), Some(1));
+        assert_eq!(
+            pem(&format!("{block}\r\n{block}")).map(|b| b.len()),
+            Some(2)
+        );
+        assert_eq!(pem("").map(|b| b.len()), Some(0));
+        for bad in [
+            format!("x{block}"),
+            format!("{block}x"),
+            block.replace("END A", "END B"),
+            block.replace("aGk=", "K: v\n\naGk="),
+            "-----BEGIN A-----\naGk=\n".to_owned(),
+        ] {
+            assert!(pem(&bad).is_none(), "{bad}");
+        }
+    }
+}
