@@ -28,4 +28,5 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod model;
+pub mod policy;
 pub mod verify;

@@ -1,0 +1,195 @@
+//! Patterns over identities. They match whole strings, whatever their author thought of.
+
+use core::fmt;
+
+use regex::Regex;
+use regex::RegexBuilder;
+
+/// Bytes that the text of a regular expression may have.
+const MAX_TEXT: usize = 4096;
+/// Bytes that a compiled regular expression may take (the `regex` crate's own default is 10 MiB).
+const MAX_COMPILED: usize = 1024 * 1024;
+
+/// What a value must be.
+#[derive(Clone)]
+pub enum Pattern {
+    /// This text, byte for byte.
+    Exact(String),
+    /// A text that the whole of a regular expression matches.
+    Regexp(Whole),
+}
+
+/// A regular expression that matches whole strings.
+#[derive(Clone)]
+pub struct Whole {
+    text: String,
+    whole: Regex,
+}
+
+impl Pattern {
+    /// A pattern for one text.
+    ///
+    /// # Errors
+    ///
+    /// [`PatternError::Empty`] for the empty text.
+    pub fn exact(text: &str) -> Result<Self, PatternError> {
+        if text.is_empty() {
+            return Err(PatternError::Empty);
+        }
+        Ok(Self::Exact(text.to_owned()))
+    }
+
+    /// A regular expression in the syntax of the `regex` crate, which is nearly RE2's. It matches
+    /// whole strings only, as if it stood between `^` and `$`.
+    ///
+    /// # Errors
+    ///
+    /// [`PatternError`] for an expression that is empty, malformed, too large, or takes anything.
+    pub fn regexp(text: &str) -> Result<Self, PatternError> {
+        if text.is_empty() {
+            return Err(PatternError::Empty);
+        }
+        if text.len() > MAX_TEXT {
+            return Err(PatternError::TooLarge);
+        }
+        // Alone first: a text such as `a)|(b` is only an expression once something stands around it.
+        compile(text)?;
+        let whole = compile(&format!(r"\A(?:{text})\z"))?;
+        // What nobody can have meant: it takes any name of any host.
+        let anything = [
+            "a",
+            "https://scgate.invalid/any/one?at=all",
+            "any@scgate.invalid",
+        ];
+        if anything.iter().all(|probe| whole.is_match(probe)) {
+            return Err(PatternError::Vacuous);
+        }
+        Ok(Self::Regexp(Whole {
+            text: text.to_owned(),
+            whole,
+        }))
+    }
+
+    /// Whether the whole of `value` is what this pattern says.
+    #[must_use]
+    pub fn matches(&self, value: &str) -> bool {
+        match self {
+            Self::Exact(text) => text == value,
+            Self::Regexp(pattern) => pattern.whole.is_match(value),
+        }
+    }
+
+    /// Whether a part of `value` would match: what an unanchored reader would have let in.
+    #[must_use]
+    pub fn matches_a_part(&self, value: &str) -> bool {
+        match self {
+            Self::Exact(_) => false,
+            Self::Regexp(pattern) => compile(&pattern.text).is_ok_and(|part| part.is_match(value)),
+        }
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library may add ways to fail; all of them are a text that is not read"
+)]
+fn compile(text: &str) -> Result<Regex, PatternError> {
+    RegexBuilder::new(text)
+        .size_limit(MAX_COMPILED)
+        .build()
+        .map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
+            error => {
+                let text = error.to_string();
+                let reason = text.lines().last().unwrap_or_default();
+                PatternError::Syntax {
+                    reason: reason.trim_start_matches("error: ").to_owned(),
+                }
+            }
+        })
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) => f.write_str(text),
+            Self::Regexp(pattern) => write!(f, "/{}/", pattern.text),
+        }
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Why a text is no pattern.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// It is empty.
+    #[error("an empty pattern")]
+    Empty,
+    /// It is not a regular expression.
+    #[error("not a regular expression: {reason}")]
+    Syntax {
+        /// What is wrong.
+        reason: String,
+    },
+    /// It is too large.
+    #[error("a regular expression that is too large")]
+    TooLarge,
+    /// It takes any text.
+    #[error("a regular expression that takes anybody (name whom you trust)")]
+    Vacuous,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_strings_and_nothing_less() {
+        let shop = Pattern::regexp("https://github.com/acme/shop").expect("a pattern");
+        assert!(shop.matches("https://github.com/acme/shop"));
+        for value in [
+            "https://github.com/acme/shop-evil/x",
+            "https://evil.test/https://github.com/acme/shop",
+            "https://github.com/acme/shop\n",
+        ] {
+            assert!(!shop.matches(value), "{value}");
+            assert!(shop.matches_a_part(value), "{value}");
+        }
+        let either = Pattern::regexp("a|ab").expect("a pattern");
+        assert!(either.matches("ab") && !either.matches("abc") && !either.matches("xa"));
+    }
+
+    #[test]
+    fn what_is_no_pattern_does_not_load() {
+        for (text, expected) in [
+            ("", PatternError::Empty),
+            (".*", PatternError::Vacuous),
+            ("^.*$", PatternError::Vacuous),
+            (".+", PatternError::Vacuous),
+            ("(?s).*", PatternError::Vacuous),
+            ("a{1000}{1000}", PatternError::TooLarge),
+        ] {
+            assert_eq!(Pattern::regexp(text).err(), Some(expected), "{text}");
+        }
+        for text in ["a)|(b", "(", "[", "a(?=b)", r"\1", "(?x)a #"] {
+            assert!(
+                matches!(Pattern::regexp(text), Err(PatternError::Syntax { .. })),
+                "{text}"
+            );
+        }
+        assert!(Pattern::regexp(&"a".repeat(5000)).is_err());
+        assert_eq!(Pattern::exact("").err(), Some(PatternError::Empty));
+    }
+}
