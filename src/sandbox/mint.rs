@@ -62,10 +62,11 @@ pub use key::SigningKey;
 pub use legacy::Artifact;
 pub use legacy::LegacyChain;
 pub use legacy::LegacyLayer;
-pub use legacy::attestation_manifest;
+pub use legacy::RekorBundle;
+pub use legacy::RekorPayload;
 pub use legacy::bundle_referrer;
 pub use legacy::experimental_manifest;
-pub use legacy::signature_manifest;
+pub use legacy::legacy_manifest;
 pub use log::CheckpointOrder;
 pub use log::Entry;
 pub use log::EntryOrder;
@@ -147,17 +148,15 @@ impl Mint {
         let (from, to) = (now.plus_seconds(-YEAR), now.plus_seconds(9 * YEAR));
         let p384 = || SigningKey::generate(KeyKind::P384);
 
-        let root = CertificateOrder::authority("sandbox.test-root", from, to, 1);
-        let root = CertifiedKey::self_signed(&root)?;
-        let mut issuing = CertificateOrder::authority("sandbox.test-intermediate", from, to, 0);
-        issuing.extended_key_usage = vec![CODE_SIGNING.to_owned()];
-        let intermediate = root.certify(&issuing, &p384()?, None)?;
+        let root = CertifiedKey::self_signed(&CertificateOrder::fulcio_root(from, to), &p384()?)?;
+        let intermediate = CertificateOrder::fulcio_intermediate(from, to);
+        let intermediate = root.certify(&intermediate, &p384()?, None)?;
         let fulcio = CertificateAuthority { root, intermediate };
 
-        let root = CertificateOrder::authority("sandbox-tsa-root", from, to, 1);
-        let root = CertifiedKey::self_signed(&root)?;
-        let stamping = CertificateOrder::timestamping("sandbox-tsa", from, to);
-        let leaf = root.certify(&stamping, &p384()?, None)?;
+        let root = CertificateOrder::timestamp_root(from, to);
+        let root = CertifiedKey::self_signed(&root, &p384()?)?;
+        let leaf = CertificateOrder::timestamp_leaf(from, to);
+        let leaf = root.certify(&leaf, &p384()?, None)?;
         let tsa = TimestampAuthority { root, leaf };
 
         Ok(Self {
@@ -222,7 +221,7 @@ impl Mint {
         let over = order.signed.on(signed.clone());
         let mut signatures = Vec::new();
         for _ in 0..count {
-            signatures.push(key.sign(&over)?);
+            signatures.push(order.signature.on(key.sign(&over)?));
         }
         let envelope = match &order.content {
             Content::Statement(_) => Some(Envelope {
@@ -293,6 +292,8 @@ pub struct Order {
     /// The bytes that are signed: the payload, or the encoding of an envelope. The log still sees
     /// the unchanged ones.
     pub signed: Hook<Vec<u8>>,
+    /// The signature, before it is logged and stamped.
+    pub signature: Hook<Vec<u8>>,
     /// The log entries.
     pub entries: Vec<EntryOrder>,
     /// The timestamps.
@@ -309,6 +310,7 @@ impl Order {
             key: None,
             certificate: Some(CertificateOrder::leaf(now, identity)),
             signed: Hook::default(),
+            signature: Hook::default(),
             entries: vec![EntryOrder::v1(now.unix_seconds())],
             timestamps: vec![TimestampOrder::new(now)],
         }
@@ -323,6 +325,7 @@ impl Order {
             key: Some(key.clone()),
             certificate: None,
             signed: Hook::default(),
+            signature: Hook::default(),
             entries: vec![EntryOrder::v1(now.unix_seconds())],
             timestamps: vec![TimestampOrder::new(now)],
         }

@@ -8,7 +8,6 @@ use aws_lc_rs::rand;
 
 use super::HashKind;
 use super::Hook;
-use super::KeyKind;
 use super::MintError;
 use super::SctOrder;
 use super::SigningKey;
@@ -67,6 +66,8 @@ pub struct CertificateOrder {
     pub tbs: Hook<Vec<u8>>,
     /// The bytes that are signed in place of the `TBSCertificate`.
     pub signed: Hook<Vec<u8>>,
+    /// The finished certificate, before it is logged.
+    pub encoded: Hook<Vec<u8>>,
 }
 
 /// The basic constraints of a certificate.
@@ -93,25 +94,32 @@ impl CertificateOrder {
         }
     }
 
-    /// A certificate authority.
+    /// The root of Fulcio.
     #[must_use]
-    pub fn authority(common_name: &str, from: Timestamp, to: Timestamp, path_length: u8) -> Self {
+    pub fn fulcio_root(from: Timestamp, to: Timestamp) -> Self {
+        Self::authority("sandbox.test-root", from, to, 1)
+    }
+
+    /// The issuing authority of Fulcio.
+    #[must_use]
+    pub fn fulcio_intermediate(from: Timestamp, to: Timestamp) -> Self {
         Self {
-            subject: Some(common_name.to_owned()),
-            key_usage: Some(0x06),
-            basic_constraints: Some(BasicConstraints {
-                ca: true,
-                path_length: Some(path_length),
-            }),
-            ..Self::bare(from, to)
+            extended_key_usage: vec![CODE_SIGNING.to_owned()],
+            ..Self::authority("sandbox.test-intermediate", from, to, 0)
         }
+    }
+
+    /// The root of a timestamp authority.
+    #[must_use]
+    pub fn timestamp_root(from: Timestamp, to: Timestamp) -> Self {
+        Self::authority("sandbox-tsa-root", from, to, 1)
     }
 
     /// The signer of a timestamp authority.
     #[must_use]
-    pub fn timestamping(common_name: &str, from: Timestamp, to: Timestamp) -> Self {
+    pub fn timestamp_leaf(from: Timestamp, to: Timestamp) -> Self {
         Self {
-            subject: Some(common_name.to_owned()),
+            subject: Some("sandbox-tsa".to_owned()),
             key_usage: Some(0x80),
             basic_constraints: Some(BasicConstraints {
                 ca: false,
@@ -119,6 +127,18 @@ impl CertificateOrder {
             }),
             extended_key_usage: vec![TIME_STAMPING.to_owned()],
             extended_key_usage_critical: true,
+            ..Self::bare(from, to)
+        }
+    }
+
+    fn authority(common_name: &str, from: Timestamp, to: Timestamp, path_length: u8) -> Self {
+        Self {
+            subject: Some(common_name.to_owned()),
+            key_usage: Some(0x06),
+            basic_constraints: Some(BasicConstraints {
+                ca: true,
+                path_length: Some(path_length),
+            }),
             ..Self::bare(from, to)
         }
     }
@@ -144,10 +164,11 @@ impl CertificateOrder {
             signature_algorithm: None,
             tbs: Hook::default(),
             signed: Hook::default(),
+            encoded: Hook::default(),
         }
     }
 
-    /// Puts `value` in the place of the extension of a claim, or adds it.
+    /// Puts `extension` in the place of those with the same identifier.
     pub fn set_extension(&mut self, extension: Extension) {
         self.extensions.retain(|other| other.oid != extension.oid);
         self.extensions.push(extension);
@@ -280,15 +301,13 @@ pub struct CertifiedKey {
 }
 
 impl CertifiedKey {
-    /// A new P-384 key with a certificate of its own making.
+    /// A key with a certificate of its own making.
     ///
     /// # Errors
     ///
     /// [`MintError`] when the crypto library fails.
-    pub fn self_signed(order: &CertificateOrder) -> Result<Self, MintError> {
-        let key = SigningKey::generate(KeyKind::P384)?;
-        let subject = subject(order);
-        issue(&key, &subject, order, &key, None)
+    pub fn self_signed(order: &CertificateOrder, key: &SigningKey) -> Result<Self, MintError> {
+        issue(key, &subject(order), order, key, None)
     }
 
     /// Certifies `key` as `order` says. The SCTs are by `ct` where the order names no other log.
@@ -357,6 +376,7 @@ fn issue(
     let tbs = build(&extensions);
     let signature = issuer.sign(&order.signed.on(tbs.clone()))?;
     let certificate = der::sequence(&[tbs, algorithm, der::bit_string(&signature)]);
+    let certificate = order.encoded.on(certificate);
     Ok(CertifiedKey {
         key: key.clone(),
         subject: subject(order),

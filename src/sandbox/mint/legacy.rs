@@ -93,7 +93,9 @@ impl Minted {
             annotate("dev.sigstore.cosign/chain", chain.trim_end().to_owned());
         }
         if let Some(bundle) = self.rekor_bundle() {
-            annotate("dev.sigstore.cosign/bundle", bundle.to_string());
+            let text = json_bytes(&bundle);
+            let text = String::from_utf8(text).unwrap_or_default();
+            annotate("dev.sigstore.cosign/bundle", text);
         }
         if let Some(timestamp) = self.timestamps.first() {
             let json = json!({ "SignedRFC3161Timestamp": base64(timestamp) });
@@ -122,19 +124,44 @@ impl Minted {
 
     /// The promise of the first entry that has one.
     #[must_use]
-    pub fn rekor_bundle(&self) -> Option<Value> {
+    pub fn rekor_bundle(&self) -> Option<RekorBundle> {
         let with_promise = |entry: &&super::Entry| entry.promise.is_some();
         let entry = self.entries.iter().find(with_promise)?;
-        Some(json!({
-            "SignedEntryTimestamp": base64(entry.promise.as_ref()?),
-            "Payload": {
-                "body": base64(&entry.body),
-                "integratedTime": entry.integrated_time.unwrap_or(0),
-                "logIndex": entry.log_index,
-                "logID": hex(&entry.log_id),
+        Some(RekorBundle {
+            signed_entry_timestamp: base64(entry.promise.as_ref()?),
+            payload: RekorPayload {
+                body: base64(&entry.body),
+                integrated_time: entry.integrated_time.unwrap_or(0),
+                log_index: entry.log_index,
+                log_id: hex(&entry.log_id),
             },
-        }))
+        })
     }
+}
+
+/// A Rekor v1 entry as the legacy layout keeps it, members in cosign's order.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RekorBundle {
+    /// Base64 of the signed promise.
+    pub signed_entry_timestamp: String,
+    /// What it promises.
+    pub payload: RekorPayload,
+}
+
+/// The promised entry.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RekorPayload {
+    /// Base64 of the body.
+    pub body: String,
+    /// Seconds since 1970.
+    pub integrated_time: i64,
+    /// The index over all shards.
+    pub log_index: i64,
+    /// The log's id in hexadecimal digits.
+    #[serde(rename = "logID")]
+    pub log_id: String,
 }
 
 fn predicate_type(content: &Content) -> Option<String> {
@@ -142,9 +169,9 @@ fn predicate_type(content: &Content) -> Option<String> {
     Some(statement.get("predicateType")?.as_str()?.to_owned())
 }
 
-/// The manifest under `sha256-<hex>.sig`: one layer per signature, and a valid image config.
+/// The manifest under `sha256-<hex>.sig` or `.att`: a layer per signature, a valid image config.
 #[must_use]
-pub fn signature_manifest(layers: &[LegacyLayer]) -> Artifact {
+pub fn legacy_manifest(layers: &[LegacyLayer]) -> Artifact {
     let config = json_bytes(&json!({
         "architecture": "",
         "created": "0001-01-01T00:00:00Z",
@@ -175,16 +202,10 @@ pub fn signature_manifest(layers: &[LegacyLayer]) -> Artifact {
     Artifact { manifest, blobs }
 }
 
-/// The manifest under `sha256-<hex>.att`: of the same make.
-#[must_use]
-pub fn attestation_manifest(layers: &[LegacyLayer]) -> Artifact {
-    signature_manifest(layers)
-}
-
 /// The referrer of cosign's experimental OCI 1.1 layout.
 #[must_use]
 pub fn experimental_manifest(layers: &[LegacyLayer], subject: &Descriptor) -> Artifact {
-    let mut artifact = signature_manifest(layers);
+    let mut artifact = legacy_manifest(layers);
     if let Some(config) = artifact.manifest.get_mut("config") {
         set(config, "mediaType", &media_type::COSIGN_OCI11);
     }
@@ -219,11 +240,14 @@ pub fn bundle_referrer(bundle: &[u8], subject: &Descriptor, created: Timestamp) 
         }
     }
     let empty = b"{}".to_vec();
+    let mut config = describe("application/vnd.oci.empty.v1+json", &empty);
+    // An oddity of cosign.
+    set(&mut config, "artifactType", &bundle_type);
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": media_type::IMAGE,
         "artifactType": bundle_type,
-        "config": describe("application/vnd.oci.empty.v1+json", &empty),
+        "config": config,
         "layers": [describe(&bundle_type, bundle)],
         "annotations": annotations,
         "subject": subject_of(subject),
