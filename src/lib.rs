@@ -25,8 +25,9 @@
 //! * `output`: a report as text, JSON or cosign-shaped JSON, and the words for each refusal.
 //! * `sandbox`: a Sigstore in memory and a registry on loopback, for tests.
 //! * `cli`: the command line.
-#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod model;
-pub mod policy;
 pub mod verify;
+pub mod policy;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
