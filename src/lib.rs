@@ -28,3 +28,5 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod model;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
