@@ -2,6 +2,7 @@
 //! the wire. What the other tests prove with it rests on this.
 
 mod clients;
+mod faults;
 mod protocol;
 
 use rustls::crypto::aws_lc_rs;

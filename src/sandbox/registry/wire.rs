@@ -317,20 +317,29 @@ fn bend(answer: &mut Answer, kind: FaultKind) -> Travel {
     Travel::Whole
 }
 
+/// How long the first half of a body may take to arrive: whoever ends a connection at once discards
+/// what is still under way, and the fault would look like another one.
+const UNDER_WAY: Duration = Duration::from_millis(50);
+
 /// The body as it travels. A body of a known length that ends early breaks its connection.
 fn stream_of(body: Bytes, travel: Travel, wire: Arc<Wire>) -> Body {
     let half = body.slice(..body.len() / 2);
     match travel {
         Travel::Whole => Body::from(body),
-        Travel::Short => pieces(stream::iter([half])),
+        Travel::Short => {
+            let end = stream::once(async {
+                tokio::time::sleep(UNDER_WAY).await;
+                Bytes::new()
+            });
+            pieces(stream::iter([half]).chain(end))
+        }
         Travel::Endless { .. } => {
             let spaces = Bytes::from_static(&[b' '; 65536]);
             pieces(stream::iter([body]).chain(stream::repeat(spaces)))
         }
         Travel::Reset => {
-            // The half has arrived by then: a reset discards what is still under way.
             let reset = stream::once(async move {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(UNDER_WAY).await;
                 wire.reset();
                 future::pending().await
             });
