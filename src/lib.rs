@@ -27,6 +27,8 @@
 //! * `cli`: the command line.
 
 pub mod model;
+
+pub mod model;
 pub mod verify;
 pub mod policy;
 #[cfg(feature = "sandbox")]

@@ -8,3 +8,4 @@
 )]
 
 mod mint;
+mod sandbox_registry;
