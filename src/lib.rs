@@ -28,3 +28,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod model;
+#[cfg(feature = "net")]
+pub mod registry;
+#[cfg(feature = "net")]
+pub mod transport;

@@ -24,6 +24,7 @@ pub use identity::Claims;
 pub use identity::Identity;
 pub use identity::San;
 pub use json::JsonError;
+pub(crate) use json::printable;
 pub use json::strict_json;
 pub use limits::Budget;
 pub use limits::Exceeded;

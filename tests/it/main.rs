@@ -6,3 +6,5 @@
     clippy::unwrap_used,
     reason = "a test stops at the first surprise"
 )]
+
+mod registry;
