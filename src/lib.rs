@@ -27,9 +27,11 @@
 //! * `cli`: the command line.
 
 pub mod model;
-
-pub mod model;
 pub mod verify;
 pub mod policy;
+#[cfg(feature = "net")]
+pub mod transport;
+#[cfg(feature = "net")]
+pub mod registry;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -8,4 +8,5 @@
 )]
 
 mod mint;
+mod registry;
 mod sandbox_registry;

@@ -1,0 +1,354 @@
+//! What can go wrong between a reference and its bytes, each with its own reason.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::model::DenyCode;
+use crate::model::Digest;
+use crate::model::Exceeded;
+use crate::model::ManifestError;
+use crate::transport;
+
+/// Why something could not be read.
+///
+/// Text that a registry supplied is cut and escaped; queries, userinfo and secrets never appear.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A tag of a layout is on several images. Whoever wrote the layout can mend it.
+    #[error("the layout has {count} images with the tag `{tag}`")]
+    AmbiguousTag {
+        /// The tag.
+        tag: String,
+        /// How many images have it.
+        count: usize,
+    },
+    /// The bytes have another digest than they were asked by, or than the registry says.
+    #[error("{asked} came with the digest `{found}`, not `{expected}`")]
+    DigestMismatch {
+        /// What was asked.
+        asked: Asked,
+        /// The digest that was expected, or the registry's header (cut and escaped).
+        expected: String,
+        /// The digest of the bytes.
+        found: Digest,
+    },
+    /// More than a bound allows.
+    #[error("{asked}: {exceeded}")]
+    Exceeded {
+        /// What was asked.
+        asked: Asked,
+        /// The bound.
+        exceeded: Exceeded,
+    },
+    /// A layout or archive on disk could not be read. The operator can mend it.
+    #[error("the layout `{path}` could not be read: {fault}")]
+    Layout {
+        /// The layout, or the file in it.
+        path: String,
+        /// Why.
+        fault: LayoutFault,
+    },
+    /// An answer that is not the protocol.
+    #[error("{asked} came in a form that is not the protocol: {reason}")]
+    Malformed {
+        /// What was asked.
+        asked: Asked,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A manifest or index that could not be parsed.
+    #[error("{asked}: {source}")]
+    Manifest {
+        /// What was asked.
+        asked: Asked,
+        /// Why not.
+        source: ManifestError,
+    },
+    /// It is not there: a registry's 404, or no such entry in a layout.
+    #[error("{asked} is not there")]
+    NotFound {
+        /// What was asked.
+        asked: Asked,
+    },
+    /// The registry wanted something that scgate's rules forbid.
+    #[error("{asked} was not read: {rule}")]
+    Refused {
+        /// What was asked.
+        asked: Asked,
+        /// The rule, with the host that the registry named.
+        rule: Rule,
+    },
+    /// The bytes have another size than their descriptor says.
+    #[error("{asked} has {found}, not the {expected} bytes of its descriptor")]
+    SizeMismatch {
+        /// What was asked.
+        asked: Asked,
+        /// The size in the descriptor.
+        expected: u64,
+        /// The size found.
+        found: Found,
+    },
+    /// The registry answered with an error.
+    #[error("{asked} was answered with {status}{}{}", Wait(*.retry_after), Quote(.detail))]
+    Status {
+        /// What was asked.
+        asked: Asked,
+        /// The HTTP status.
+        status: u16,
+        /// How long the registry asks to wait.
+        retry_after: Option<Duration>,
+        /// What the registry said and what was tried, cut and escaped.
+        detail: String,
+    },
+    /// There was no answer, or none that could be read.
+    #[error("{asked}: {source}")]
+    Transport {
+        /// What was asked.
+        asked: Asked,
+        /// Why.
+        source: transport::Error,
+    },
+}
+
+/// A size that was found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Found {
+    /// This many bytes.
+    Bytes(u64),
+    /// More than were expected; the rest was not read.
+    More,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(count) => write!(f, "{count}"),
+            Self::More => f.write_str("more"),
+        }
+    }
+}
+
+/// A rule of scgate that a registry's answer goes against.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// A blob was redirected from HTTPS to HTTP.
+    Downgrade {
+        /// The host that was named.
+        host: String,
+    },
+    /// The next page of a listing is at another origin.
+    LinkElsewhere {
+        /// The host that was named.
+        host: String,
+    },
+    /// A manifest or listing was redirected to another origin.
+    ManifestRedirect {
+        /// The host that was named.
+        host: String,
+    },
+    /// The token server's address is no HTTP URL, has userinfo, or is plain HTTP for an HTTPS
+    /// registry.
+    Realm {
+        /// The host that was named, or the text when it names none.
+        host: String,
+    },
+    /// More redirects than are followed.
+    Redirects,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Downgrade { host } => {
+                write!(f, "it redirects from HTTPS to plain HTTP at `{host}`")
+            }
+            Self::LinkElsewhere { host } => write!(f, "its next page is at `{host}`"),
+            Self::ManifestRedirect { host } => write!(f, "it redirects to `{host}`"),
+            Self::Realm { host } => write!(f, "the token server `{host}` is not one to ask"),
+            Self::Redirects => f.write_str("it redirects too often"),
+        }
+    }
+}
+
+/// What was asked, and where.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Asked {
+    /// The host that was asked, or the path of the layout.
+    pub place: String,
+    /// The repository's path; empty in a layout.
+    pub repository: String,
+    /// What was asked.
+    pub what: What,
+}
+
+/// A thing that is read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum What {
+    /// A blob.
+    Blob(Digest),
+    /// A layout's list of contents.
+    Contents,
+    /// A manifest.
+    Manifest(Digest),
+    /// The list of referrers of a digest.
+    Referrers(Digest),
+    /// A tag.
+    Tag(String),
+    /// An access token.
+    Token,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.what {
+            What::Blob(digest) => write!(f, "blob `{digest}`")?,
+            What::Contents => f.write_str("the list of contents")?,
+            What::Manifest(digest) => write!(f, "manifest `{digest}`")?,
+            What::Referrers(digest) => write!(f, "the referrers of `{digest}`")?,
+            What::Tag(tag) => write!(f, "tag `{tag}`")?,
+            What::Token => f.write_str("a token")?,
+        }
+        match (&self.what, self.repository.as_str()) {
+            (_, "") => write!(f, " of `{}`", self.place),
+            (What::Token, repository) => write!(f, " for `{repository}` from `{}`", self.place),
+            (_, repository) => write!(f, " of `{}/{repository}`", self.place),
+        }
+    }
+}
+
+/// Why a layout on disk could not be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum LayoutFault {
+    /// The archive is compressed.
+    Compressed(&'static str),
+    /// An archive of `docker save` before version 25.
+    DockerArchive,
+    /// Two entries of the archive have this name.
+    Duplicate(String),
+    /// The archive has more entries than are read.
+    Entries(usize),
+    /// Reading failed.
+    Io(std::io::ErrorKind),
+    /// A symbolic link, or another thing that is no regular file.
+    NotAFile,
+    /// There is no `oci-layout` and no `index.json`.
+    NotALayout,
+    /// The file is no tar archive.
+    NotAnArchive,
+    /// The archive ends inside an entry.
+    Truncated,
+    /// A layout version other than 1.0.0.
+    Version(String),
+}
+
+impl fmt::Display for LayoutFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Compressed(tool) => {
+                write!(
+                    f,
+                    "the archive is compressed (unpack it with `{tool}` first)"
+                )
+            }
+            Self::DockerArchive => f.write_str(
+                "a docker archive without an OCI layout: the manifest digests, which signatures \
+                 are about, are lost (save it with Docker 25 or later, or as `oci-archive`)",
+            ),
+            Self::Duplicate(name) => write!(f, "the archive has `{name}` twice"),
+            Self::Entries(limit) => write!(f, "the archive has more than {limit} entries"),
+            Self::Io(kind) => write!(f, "{kind}"),
+            Self::NotAFile => f.write_str("not a regular file (links are not followed)"),
+            Self::NotALayout => f.write_str("no `oci-layout` and `index.json` in it"),
+            Self::NotAnArchive => f.write_str("neither a directory nor a tar archive"),
+            Self::Truncated => f.write_str("the archive ends inside an entry"),
+            Self::Version(found) => write!(f, "the layout version `{found}` is not 1.0.0"),
+        }
+    }
+}
+
+impl Error {
+    /// The reason, as it stands in every report.
+    #[must_use]
+    pub const fn code(&self) -> DenyCode {
+        match self {
+            Self::AmbiguousTag { .. } => DenyCode::ManifestMalformed,
+            Self::DigestMismatch { .. } | Self::SizeMismatch { .. } => DenyCode::DigestMismatch,
+            Self::Exceeded { .. } => DenyCode::LimitExceeded,
+            Self::Layout {
+                fault: LayoutFault::Entries(_),
+                ..
+            } => DenyCode::LimitExceeded,
+            Self::Layout { .. } => DenyCode::LayoutUnreadable,
+            Self::Malformed { .. } => DenyCode::RegistryMalformed,
+            Self::Manifest { source, .. } => match source {
+                ManifestError::Exceeded(_) => DenyCode::LimitExceeded,
+                _ => DenyCode::ManifestMalformed,
+            },
+            Self::NotFound { .. } => DenyCode::ImageNotFound,
+            Self::Refused { .. } => DenyCode::RegistryRefused,
+            Self::Status { status, .. } => match status {
+                401 => DenyCode::RegistryUnauthorized,
+                403 => DenyCode::RegistryForbidden,
+                408 => DenyCode::RegistryTimeout,
+                429 => DenyCode::RegistryRateLimited,
+                _ => DenyCode::RegistryUnavailable,
+            },
+            Self::Transport { source, .. } => match source {
+                transport::Error::Deadline { .. } => DenyCode::DeadlineExceeded,
+                transport::Error::Encoding { .. } => DenyCode::RegistryMalformed,
+                transport::Error::Refused { .. } => DenyCode::RegistryRefused,
+                transport::Error::Timeout { .. } => DenyCode::RegistryTimeout,
+                transport::Error::TooLarge { .. } => DenyCode::LimitExceeded,
+                transport::Error::Unreachable { .. } => DenyCode::RegistryUnreachable,
+                transport::Error::CaFile | transport::Error::Proxy | transport::Error::Setup => {
+                    DenyCode::Internal
+                }
+            },
+        }
+    }
+
+    /// Whether the thing is truly not there. Everything else is "cannot say" or a refusal.
+    #[must_use]
+    pub const fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+
+    /// How long the registry asks to wait.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// ", retry after 17 s", or nothing.
+struct Wait(Option<Duration>);
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(time) => write!(f, ", retry after {} s", time.as_secs()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// ": " and the text, or nothing.
+struct Quote<'a>(&'a str);
+
+impl fmt::Display for Quote<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            "" => Ok(()),
+            text => write!(f, ": {text}"),
+        }
+    }
+}

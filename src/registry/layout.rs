@@ -1,0 +1,402 @@
+//! An OCI image layout on disk (OCI image specification 1.1, "Image Layout"), a directory or an
+//! archive.
+//!
+//! A layout has no list of referrers: what refers to an image is found by reading every manifest
+//! that can be reached from `index.json`, once. `cosign save` marks what belongs to the one image of
+//! its layout by an annotation instead.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+use crate::model::Descriptor;
+use crate::model::Digest;
+use crate::model::Exceeded;
+use crate::model::Limits;
+use crate::model::Manifest;
+use crate::model::Pinned;
+use crate::model::Reference;
+use crate::model::media_type;
+use crate::model::printable;
+use crate::registry::Asked;
+use crate::registry::Candidate;
+use crate::registry::Error;
+use crate::registry::LayoutFault;
+use crate::registry::Listing;
+use crate::registry::RawManifest;
+use crate::registry::Resolved;
+use crate::registry::Search;
+use crate::registry::Way;
+use crate::registry::What;
+use crate::registry::error::Found;
+use crate::registry::store::Content;
+use crate::registry::store::Store;
+
+/// The annotation that holds a tag (OCI image specification, "Pre-Defined Annotation Keys").
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation by which `cosign save` says what an entry is.
+const KIND: &str = "kind";
+/// Bytes of the file `oci-layout`.
+const MARKER_BYTES: usize = 4096;
+
+/// An OCI layout, opened.
+#[derive(Debug)]
+pub struct Layout {
+    store: Store,
+    path: String,
+    limits: Limits,
+    /// The entries of `index.json`.
+    entries: Vec<Descriptor>,
+    graph: OnceLock<Graph>,
+}
+
+/// Who refers to whom.
+#[derive(Debug, Default)]
+struct Graph {
+    referrers: HashMap<Digest, Vec<Descriptor>>,
+    /// Untagged entries that could not be read: they may be about any image.
+    unread: Vec<Descriptor>,
+    gaps: Vec<Error>,
+}
+
+impl Layout {
+    /// Opens a layout: a directory, or a tar archive of one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Layout`] when it is none or cannot be read, [`Error::Manifest`] when its
+    /// `index.json` is malformed.
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self, Error> {
+        let shown = printable(&path.to_string_lossy());
+        let fault = |fault| Error::Layout {
+            path: shown.clone(),
+            fault,
+        };
+        let store = Store::open(path).map_err(fault)?;
+        let missing = if store.is_docker_archive() {
+            LayoutFault::DockerArchive
+        } else {
+            LayoutFault::NotALayout
+        };
+        let marker = store.read("oci-layout", MARKER_BYTES).map_err(fault)?;
+        let Content::Bytes(marker) = marker else {
+            return Err(fault(missing));
+        };
+        let version = parse_version(&marker).ok_or_else(|| fault(LayoutFault::NotALayout))?;
+        if version != "1.0.0" {
+            return Err(fault(LayoutFault::Version(printable(&version))));
+        }
+        let asked = Asked {
+            place: shown.clone(),
+            repository: String::new(),
+            what: What::Contents,
+        };
+        let index = store
+            .read("index.json", limits.manifest_bytes)
+            .map_err(fault)?;
+        let index = match index {
+            Content::Bytes(bytes) => bytes,
+            Content::Absent => return Err(fault(missing)),
+            Content::TooLarge => {
+                return Err(Error::Exceeded {
+                    asked,
+                    exceeded: Exceeded {
+                        what: "bytes in a manifest",
+                        limit: limits.manifest_bytes,
+                    },
+                });
+            }
+        };
+        // One layout may hold many images: the bound is that of all manifests together.
+        match Manifest::parse(&index, Some(media_type::INDEX), limits.manifests, limits) {
+            Ok(Manifest::Index(index)) => Ok(Self {
+                store,
+                path: shown,
+                limits: limits.clone(),
+                entries: index.manifests,
+                graph: OnceLock::new(),
+            }),
+            Ok(Manifest::Image(_)) => Err(fault(LayoutFault::NotALayout)),
+            Err(source) => Err(Error::Manifest { asked, source }),
+        }
+    }
+
+    fn asked(&self, what: What) -> Asked {
+        Asked {
+            place: self.path.clone(),
+            repository: String::new(),
+            what,
+        }
+    }
+
+    fn fault(&self, fault: LayoutFault) -> Error {
+        Error::Layout {
+            path: self.path.clone(),
+            fault,
+        }
+    }
+
+    /// The image that a reference names: by digest, by tag, or the only one there is.
+    pub(super) fn resolve(&self, reference: &Reference) -> Result<Resolved, Error> {
+        let digest = match (reference.digest(), reference.tag()) {
+            (Some(digest), _) => digest,
+            (None, Some(tag)) => {
+                let name = reference.to_string();
+                let tagged = self.entries.iter().filter(|entry| {
+                    let found = entry.annotations.get(REF_NAME);
+                    found.is_some_and(|found| found == tag || *found == name)
+                });
+                self.only(tagged, tag)?
+            }
+            (None, None) => self.only(self.entries.iter().filter(|e| is_an_image(e)), "")?,
+        };
+        Ok(Resolved {
+            pinned: reference.pin(digest),
+            manifest: None,
+        })
+    }
+
+    /// The one digest that the entries have.
+    fn only<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a Descriptor>,
+        tag: &str,
+    ) -> Result<Digest, Error> {
+        let digests: HashSet<_> = entries.map(|entry| entry.digest).collect();
+        let mut found = digests.iter();
+        match (found.next(), found.next()) {
+            (Some(digest), None) => Ok(*digest),
+            (None, _) => Err(Error::NotFound {
+                asked: self.asked(What::Tag(tag.to_owned())),
+            }),
+            (Some(_), Some(_)) => Err(Error::AmbiguousTag {
+                tag: tag.to_owned(),
+                count: digests.len(),
+            }),
+        }
+    }
+
+    /// A manifest by digest.
+    pub(super) fn manifest(&self, digest: &Digest) -> Result<RawManifest, Error> {
+        let asked = || self.asked(What::Manifest(*digest));
+        let cap = self.limits.manifest_bytes;
+        let bytes = match self.read(digest, cap)? {
+            Content::Bytes(bytes) => bytes,
+            Content::Absent => return Err(Error::NotFound { asked: asked() }),
+            Content::TooLarge => {
+                return Err(Error::Exceeded {
+                    asked: asked(),
+                    exceeded: Exceeded {
+                        what: "bytes in a manifest",
+                        limit: cap,
+                    },
+                });
+            }
+        };
+        matching(digest, &bytes, asked)?;
+        Ok(RawManifest {
+            bytes: bytes.into(),
+            digest: *digest,
+            media_type: None,
+        })
+    }
+
+    /// A blob: size first, then digest.
+    pub(super) fn blob(&self, descriptor: &Descriptor, cap: usize) -> Result<Bytes, Error> {
+        let asked = || self.asked(What::Blob(descriptor.digest));
+        let cap = super::bounded_size(descriptor, cap, asked)?;
+        let mismatch = |found| Error::SizeMismatch {
+            asked: asked(),
+            expected: descriptor.size,
+            found,
+        };
+        match self.read(&descriptor.digest, cap)? {
+            Content::Absent => Err(Error::NotFound { asked: asked() }),
+            Content::TooLarge => Err(mismatch(Found::More)),
+            Content::Bytes(bytes) if bytes.len() < cap => {
+                Err(mismatch(Found::Bytes(bytes.len() as u64)))
+            }
+            Content::Bytes(bytes) => {
+                matching(&descriptor.digest, &bytes, asked)?;
+                Ok(bytes.into())
+            }
+        }
+    }
+
+    fn read(&self, digest: &Digest, cap: usize) -> Result<Content, Error> {
+        let name = format!("blobs/{}/{}", digest.algorithm().name(), digest.hex());
+        self.store
+            .read(&name, cap)
+            .map_err(|fault| self.fault(fault))
+    }
+
+    /// What may be evidence about the image.
+    pub(super) fn list(&self, image: &Pinned, search: &Search) -> Listing {
+        let digest = image.digest();
+        let mut listing = Listing::default();
+        let mut add = |descriptor: &Descriptor, via, manifest| {
+            listing.candidates.push(Candidate {
+                descriptor: descriptor.clone(),
+                via,
+                repository: image.repository().clone(),
+                manifest,
+            });
+        };
+        let mut gaps = Vec::new();
+        for way in &search.ways {
+            match way {
+                Way::ReferrersApi => {}
+                Way::Layout => {
+                    let graph = self.graph.get_or_init(|| self.read_graph());
+                    for found in graph.referrers.get(&digest).into_iter().flatten() {
+                        add(found, *way, None);
+                    }
+                    for unread in &graph.unread {
+                        add(unread, *way, None);
+                    }
+                    gaps.extend(graph.gaps.iter().cloned());
+                }
+                Way::FallbackTag | Way::SignatureTag | Way::AttestationTag => {
+                    let tag = search.tag(*way, &digest);
+                    for entry in self.entries.iter().filter(|entry| {
+                        tag.is_some() && entry.annotations.get(REF_NAME) == tag.as_ref()
+                            || self.is_saved_for(entry, *way, &digest)
+                    }) {
+                        match self.manifest(&entry.digest) {
+                            Ok(raw) if *way == Way::FallbackTag => {
+                                for found in super::fallback_entries(&raw, &digest, &self.limits)
+                                    .unwrap_or_default()
+                                {
+                                    add(&found, *way, None);
+                                }
+                            }
+                            Ok(raw) => add(entry, *way, Some(raw)),
+                            // The tag says that there is one: what is wrong with it is seen when
+                            // it is opened.
+                            Err(_) => add(entry, *way, None),
+                        }
+                    }
+                }
+            }
+        }
+        listing.gaps = gaps;
+        listing.unite(&self.asked(What::Referrers(digest)), &self.limits)
+    }
+
+    /// Whether `cosign save` put the entry there as the signatures or attestations of the image.
+    fn is_saved_for(&self, entry: &Descriptor, way: Way, image: &Digest) -> bool {
+        let kind = match way {
+            Way::SignatureTag => "dev.cosignproject.cosign/sigs",
+            Way::AttestationTag => "dev.cosignproject.cosign/atts",
+            Way::FallbackTag | Way::Layout | Way::ReferrersApi => return false,
+        };
+        let is = |entry: &Descriptor, kind: &str| {
+            entry
+                .annotations
+                .get(KIND)
+                .is_some_and(|found| found == kind)
+        };
+        is(entry, kind)
+            && self.entries.iter().any(|other| {
+                other.digest == *image
+                    && (is(other, "dev.cosignproject.cosign/image")
+                        || is(other, "dev.cosignproject.cosign/imageIndex"))
+            })
+    }
+
+    /// Reads every manifest that can be reached, for what it refers to.
+    fn read_graph(&self) -> Graph {
+        let mut graph = Graph::default();
+        let mut visited = HashSet::new();
+        let mut level: Vec<(Descriptor, bool)> = Vec::new();
+        for entry in &self.entries {
+            level.push((entry.clone(), entry.annotations.contains_key(REF_NAME)));
+        }
+        // `index.json` and the index of a fallback tag stand above the deepest index of an image.
+        for _ in 0..self.limits.index_depth + 2 {
+            let mut below = Vec::new();
+            for (descriptor, is_named) in level {
+                if !visited.insert(descriptor.digest) {
+                    continue;
+                }
+                if visited.len() > self.limits.manifests {
+                    graph.gaps.push(Error::Exceeded {
+                        asked: self.asked(What::Contents),
+                        exceeded: Exceeded {
+                            what: "manifests in one layout",
+                            limit: self.limits.manifests,
+                        },
+                    });
+                    return graph;
+                }
+                match self.parse(&descriptor) {
+                    Ok(Manifest::Image(manifest)) => {
+                        if let Some(subject) = manifest.subject {
+                            let about = graph.referrers.entry(subject.digest).or_default();
+                            about.push(descriptor);
+                        }
+                    }
+                    Ok(Manifest::Index(index)) => {
+                        below.extend(index.manifests.into_iter().map(|child| (child, true)));
+                    }
+                    Err(error @ Error::Layout { .. }) => graph.gaps.push(error),
+                    // A child that is missing or malformed is told where its image is walked; an
+                    // entry of its own may be evidence about any image.
+                    Err(_) if is_named => {}
+                    Err(_) => graph.unread.push(descriptor),
+                }
+            }
+            level = below;
+        }
+        graph
+    }
+
+    fn parse(&self, descriptor: &Descriptor) -> Result<Manifest, Error> {
+        let raw = self.manifest(&descriptor.digest)?;
+        let limits = &self.limits;
+        let entries = limits.index_entries.max(limits.referrers);
+        Manifest::parse(&raw.bytes, None, entries, limits).map_err(|source| Error::Manifest {
+            asked: self.asked(What::Manifest(descriptor.digest)),
+            source,
+        })
+    }
+}
+
+/// Whether an entry of `index.json` is an image, and no evidence.
+fn is_an_image(entry: &Descriptor) -> bool {
+    let kind = entry.annotations.get(KIND).map(String::as_str);
+    let evidence = matches!(
+        kind,
+        Some("dev.cosignproject.cosign/sigs" | "dev.cosignproject.cosign/atts")
+    );
+    let name = entry.annotations.get(REF_NAME);
+    let named = name.is_some_and(|name| !name.contains("sha256-"));
+    let marked = kind.is_some_and(|kind| kind.starts_with("dev.cosignproject.cosign/image"));
+    let plain = name.is_none() && kind.is_none() && entry.artifact_type.is_none();
+    !evidence && (named || marked || plain)
+}
+
+fn matching(digest: &Digest, bytes: &[u8], asked: impl Fn() -> Asked) -> Result<(), Error> {
+    if digest.matches(bytes) {
+        return Ok(());
+    }
+    Err(Error::DigestMismatch {
+        asked: asked(),
+        expected: digest.to_string(),
+        found: Digest::of(digest.algorithm(), bytes),
+    })
+}
+
+fn parse_version(marker: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Marker {
+        image_layout_version: String,
+    }
+    crate::model::strict_json(marker).ok()?;
+    let marker: Marker = serde_json::from_slice(marker).ok()?;
+    Some(marker.image_layout_version)
+}

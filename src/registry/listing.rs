@@ -1,0 +1,136 @@
+//! What was found to be about an image, and what could not be looked at.
+
+use std::collections::BTreeSet;
+
+use crate::model::Descriptor;
+use crate::model::Digest;
+use crate::model::Exceeded;
+use crate::model::Limits;
+use crate::model::Repository;
+use crate::registry::Asked;
+use crate::registry::Error;
+use crate::registry::RawManifest;
+
+/// What may be evidence about an image.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Listing {
+    /// Manifests that may be evidence, each digest once, ordered by way and digest. Whether one is
+    /// about the image is seen only when it is opened.
+    pub candidates: Vec<Candidate>,
+    /// Ways of looking that failed. One whose code is a Deny (a bound was exceeded) is a refusal
+    /// and not a gap.
+    pub gaps: Vec<Error>,
+}
+
+/// A manifest that may be evidence.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// The manifest's descriptor: a hint, except for its digest.
+    pub descriptor: Descriptor,
+    /// The first way, in the order of [`Way`], that it was found on.
+    pub via: Way,
+    /// The repository it lies in.
+    pub repository: Repository,
+    /// The manifest, when finding it meant reading it.
+    pub manifest: Option<RawManifest>,
+}
+
+/// A way of looking for evidence.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Way {
+    /// The referrers API.
+    ReferrersApi,
+    /// The index under the tag `sha256-<hex>`.
+    FallbackTag,
+    /// A manifest of a layout on disk that refers to the image.
+    Layout,
+    /// The tag `sha256-<hex>.sig`.
+    SignatureTag,
+    /// The tag `sha256-<hex>.att`.
+    AttestationTag,
+}
+
+impl Way {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] = [
+        Self::ReferrersApi,
+        Self::FallbackTag,
+        Self::Layout,
+        Self::SignatureTag,
+        Self::AttestationTag,
+    ];
+}
+
+/// Which ways are looked on.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub struct Search {
+    /// The ways.
+    pub ways: BTreeSet<Way>,
+    /// What stands before `sha256-` in the tags of signatures and attestations (cosign's
+    /// `--attachment-tag-prefix`).
+    pub tag_prefix: String,
+}
+
+impl Default for Search {
+    /// All ways, no prefix.
+    fn default() -> Self {
+        Self {
+            ways: Way::ALL.into(),
+            tag_prefix: String::new(),
+        }
+    }
+}
+
+impl Search {
+    /// The tag of a way, for the ways that are tags.
+    pub(super) fn tag(&self, way: Way, digest: &Digest) -> Option<String> {
+        let (algorithm, hex) = (digest.algorithm().name(), digest.hex());
+        match way {
+            // Distribution specification, "Referrers tag schema": at most 64 characters of the value.
+            Way::FallbackTag => {
+                let hex: String = hex.chars().take(64).collect();
+                Some(format!("{algorithm}-{hex}"))
+            }
+            Way::SignatureTag => Some(format!("{}{algorithm}-{hex}.sig", self.tag_prefix)),
+            Way::AttestationTag => Some(format!("{}{algorithm}-{hex}.att", self.tag_prefix)),
+            Way::ReferrersApi | Way::Layout => None,
+        }
+    }
+}
+
+impl Listing {
+    /// Unites the findings: each digest once, in an order that does not depend on who answered
+    /// first; too many of them are a refusal and not a shorter list.
+    pub(super) fn unite(mut self, asked: &Asked, limits: &Limits) -> Self {
+        self.candidates
+            .sort_by_key(|candidate| (candidate.descriptor.digest, candidate.via));
+        let mut united: Vec<Candidate> = Vec::with_capacity(self.candidates.len());
+        for candidate in self.candidates {
+            match united.last_mut() {
+                Some(last) if last.descriptor.digest == candidate.descriptor.digest => {
+                    if last.manifest.is_none() {
+                        last.manifest = candidate.manifest;
+                    }
+                }
+                _ => united.push(candidate),
+            }
+        }
+        united.sort_by_key(|candidate| (candidate.via, candidate.descriptor.digest));
+        if let Err(exceeded) = Exceeded::unless(
+            united.len(),
+            limits.referrers,
+            "pieces of evidence for one image",
+        ) {
+            united.clear();
+            self.gaps.push(Error::Exceeded {
+                asked: asked.clone(),
+                exceeded,
+            });
+        }
+        self.candidates = united;
+        self
+    }
+}

@@ -1,0 +1,110 @@
+//! Files of a layout, in a directory or in an archive, read within bounds and never through a link.
+
+use std::fs;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::registry::LayoutFault;
+use crate::registry::archive::Archive;
+
+/// Where a layout's files are.
+#[derive(Debug)]
+pub(super) enum Store {
+    /// A tar archive, read in place.
+    Archive(Archive),
+    /// A directory.
+    Directory(PathBuf),
+}
+
+/// A file that was read, or why it was not.
+pub(super) enum Content {
+    Absent,
+    Bytes(Vec<u8>),
+    TooLarge,
+}
+
+impl Store {
+    pub(super) fn open(path: &Path) -> Result<Self, LayoutFault> {
+        // The root itself may be a link: the operator named it.
+        let metadata = fs::metadata(path).map_err(|error| LayoutFault::Io(error.kind()))?;
+        if metadata.is_dir() {
+            return Ok(Self::Directory(path.to_owned()));
+        }
+        if !metadata.is_file() {
+            return Err(LayoutFault::NotAnArchive);
+        }
+        let file = File::open(path).map_err(|error| LayoutFault::Io(error.kind()))?;
+        Archive::index(file, metadata.len()).map(Self::Archive)
+    }
+
+    /// Reads the file of that name, of at most `cap` bytes. The name has no `.`, `..` or empty
+    /// component: callers make it from constants and digests.
+    pub(super) fn read(&self, name: &str, cap: usize) -> Result<Content, LayoutFault> {
+        match self {
+            Self::Archive(archive) => archive.read(name, cap),
+            Self::Directory(root) => read_below(root, name, cap),
+        }
+    }
+
+    /// Whether the archive has Docker's own list of contents.
+    pub(super) fn is_docker_archive(&self) -> bool {
+        match self {
+            Self::Archive(archive) => archive.has("manifest.json"),
+            Self::Directory(root) => root.join("manifest.json").is_file(),
+        }
+    }
+}
+
+fn read_below(root: &Path, name: &str, cap: usize) -> Result<Content, LayoutFault> {
+    let io = |error: std::io::Error| LayoutFault::Io(error.kind());
+    let mut path = root.to_owned();
+    let mut seen = None;
+    for component in name.split('/') {
+        path.push(component);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_symlink() => return Err(LayoutFault::NotAFile),
+            Ok(metadata) => seen = Some(metadata),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(Content::Absent);
+            }
+            Err(error) => return Err(io(error)),
+        }
+    }
+    let Some(seen) = seen.filter(fs::Metadata::is_file) else {
+        return Err(LayoutFault::NotAFile);
+    };
+    let file = File::open(&path).map_err(io)?;
+    if !same_file(&seen, &file.metadata().map_err(io)?) {
+        return Err(LayoutFault::NotAFile);
+    }
+    read_at_most(file, cap).map_err(io)
+}
+
+/// Whether what was opened is what was looked at: a link put there in between is not followed.
+#[cfg(unix)]
+fn same_file(seen: &fs::Metadata, opened: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    opened.is_file() && (seen.dev(), seen.ino()) == (opened.dev(), opened.ino())
+}
+
+#[cfg(not(unix))]
+fn same_file(_: &fs::Metadata, opened: &fs::Metadata) -> bool {
+    opened.is_file()
+}
+
+pub(super) fn read_at_most(from: impl Read, cap: usize) -> Result<Content, std::io::Error> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(cap).unwrap_or(u64::MAX).saturating_add(1);
+    from.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > cap {
+        return Ok(Content::TooLarge);
+    }
+    Ok(Content::Bytes(bytes))
+}

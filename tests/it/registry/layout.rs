@@ -1,0 +1,422 @@
+//! Layouts that real cosign filled, read as archives and as directories, and hostile ones.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::fs::File;
+use std::io::Read;
+use std::io::Seek;
+use std::io::SeekFrom;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use scgate::model::DenyCode;
+use scgate::model::Descriptor;
+use scgate::model::Digest;
+use scgate::model::Limits;
+use scgate::model::Manifest;
+use scgate::model::Reference;
+use scgate::registry::Error;
+use scgate::registry::Layout;
+use scgate::registry::LayoutFault;
+use scgate::registry::Search;
+use scgate::registry::Source;
+use scgate::registry::Way;
+use scgate::transport::Deadline;
+
+fn samples() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/samples/cosign-lab");
+    if path.is_dir() {
+        return Some(path);
+    }
+    eprintln!("SKIPPED: {} is absent", path.display());
+    None
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(30))
+}
+
+fn open(path: &Path) -> Result<Source, Error> {
+    Layout::open(path, &Limits::default()).map(Source::Layout)
+}
+
+/// All digests of an image and of what its index lists.
+fn family(source: &Source, reference: &Reference) -> Vec<Digest> {
+    block_on(async {
+        let resolved = source.resolve(reference, soon()).await.unwrap();
+        let digest = resolved.pinned.digest();
+        let raw = source
+            .manifest(reference.repository(), &digest, soon())
+            .await
+            .unwrap();
+        let limits = Limits::default();
+        let mut all = vec![digest];
+        if let Ok(Manifest::Index(index)) = Manifest::parse(&raw.bytes, None, 100, &limits) {
+            all.extend(index.manifests.iter().map(|child| child.digest));
+        }
+        all
+    })
+}
+
+fn ways(source: &Source, reference: &Reference, digest: Digest) -> Vec<Way> {
+    let listing = block_on(source.list(
+        &reference.pin(digest),
+        reference.repository(),
+        &Search::default(),
+        soon(),
+    ));
+    assert_eq!(listing.gaps, []);
+    for candidate in &listing.candidates {
+        let found = &candidate.descriptor.digest;
+        block_on(source.manifest(reference.repository(), found, soon())).unwrap();
+    }
+    listing.candidates.iter().map(|c| c.via).collect()
+}
+
+#[test]
+fn what_cosign_wrote_is_found_in_archives_on_every_way() {
+    let Some(samples) = samples() else { return };
+    let reference = Reference::in_layout(Some("1.0".to_owned()), None);
+    for (name, expected) in [
+        ("unsigned", &[][..]),
+        ("bundle-rekor1-fallback", &[Way::FallbackTag][..]),
+        ("bundle-rekor2-fallback", &[Way::FallbackTag]),
+        ("bundle-rekor2-referrers", &[Way::Layout]),
+        ("legacy-cosign2", &[Way::SignatureTag]),
+        ("legacy-cosign3", &[Way::SignatureTag]),
+        ("legacy-oci11-experimental", &[Way::Layout]),
+        (
+            "dual-bundle-and-legacy",
+            &[Way::FallbackTag, Way::SignatureTag],
+        ),
+        ("key-signed", &[Way::FallbackTag]),
+    ] {
+        let source = open(&samples.join(format!("{name}.tar"))).unwrap();
+        let family = family(&source, &reference);
+        assert_eq!(family.len(), 5, "{name}");
+        let image = family[0];
+        let found = ways(&source, &reference, image);
+        assert_eq!(found, expected, "{name}");
+        // The only image of a layout needs no tag.
+        let alone = block_on(source.resolve(&Reference::in_layout(None, None), soon())).unwrap();
+        assert_eq!(alone.pinned.digest(), image, "{name}");
+    }
+    let source = open(&samples.join("attest-legacy-cosign2.tar")).unwrap();
+    let family = family(&source, &reference);
+    let found: Vec<_> = family
+        .iter()
+        .flat_map(|digest| ways(&source, &reference, *digest))
+        .collect();
+    assert_eq!(found, [Way::AttestationTag]);
+}
+
+#[test]
+fn a_directory_reads_as_the_archive_it_came_from() {
+    let Some(samples) = samples() else { return };
+    let archive = samples.join("bundle-rekor2-referrers.tar");
+    let dir = tempfile::tempdir().unwrap();
+    unpack(&archive, dir.path());
+    let reference = Reference::in_layout(Some("1.0".to_owned()), None);
+    let (packed, plain) = (open(&archive).unwrap(), open(dir.path()).unwrap());
+    let family = family(&packed, &reference);
+    assert_eq!(self::family(&plain, &reference), family);
+    for digest in family {
+        assert_eq!(
+            ways(&plain, &reference, digest),
+            ways(&packed, &reference, digest)
+        );
+    }
+}
+
+/// A small reader of plain tar archives: the samples have regular files with short names only.
+fn unpack(archive: &Path, into: &Path) {
+    let mut file = File::open(archive).unwrap();
+    let mut header = [0; 512];
+    while file.read_exact(&mut header).is_ok() && header[0] != 0 {
+        let name = std::str::from_utf8(&header[..100]).unwrap();
+        let name = name.trim_end_matches('\0').to_owned();
+        let size = std::str::from_utf8(&header[124..135]).unwrap();
+        let size = u64::from_str_radix(size, 8).unwrap();
+        let path = into.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut body = Vec::new();
+        Read::by_ref(&mut file)
+            .take(size)
+            .read_to_end(&mut body)
+            .unwrap();
+        fs::write(path, body).unwrap();
+        let rest = i64::try_from(size.next_multiple_of(512) - size).unwrap();
+        file.seek(SeekFrom::Current(rest)).unwrap();
+    }
+}
+
+/// A tar archive under construction.
+#[derive(Default)]
+struct Tar(Vec<u8>);
+
+impl Tar {
+    fn entry(mut self, kind: u8, name: &str, body: &[u8]) -> Self {
+        let mut header = [0; 512];
+        header[..name.len()].copy_from_slice(name.as_bytes());
+        header[124..135].copy_from_slice(format!("{:011o}", body.len()).as_bytes());
+        header[148..156].fill(b' ');
+        header[156] = kind;
+        header[257..263].copy_from_slice(b"ustar\0");
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        self.0.extend_from_slice(&header);
+        self.0.extend_from_slice(body);
+        self.0.resize(self.0.len().next_multiple_of(512), 0);
+        self
+    }
+
+    fn file(self, name: &str, body: &[u8]) -> Self {
+        self.entry(b'0', name, body)
+    }
+
+    fn write(&self, dir: &Path) -> PathBuf {
+        let path = dir.join("layout.tar");
+        let mut bytes = self.0.clone();
+        bytes.resize(bytes.len() + 1024, 0);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+fn image() -> Vec<u8> {
+    let empty = Digest::sha256(b"{}");
+    format!(
+        r#"{{"schemaVersion":2,"config":{{"mediaType":"a/b","digest":"{empty}","size":2}},"layers":[]}}"#
+    )
+    .into_bytes()
+}
+
+fn index(entries: &[(&[u8], BTreeMap<&str, &str>)]) -> Vec<u8> {
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|(bytes, annotations)| {
+            serde_json::json!({
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "digest": Digest::sha256(bytes).to_string(),
+                "size": bytes.len(),
+                "annotations": annotations,
+            })
+        })
+        .collect();
+    serde_json::to_vec(&serde_json::json!({"schemaVersion": 2, "manifests": entries})).unwrap()
+}
+
+fn tagged(tag: &str) -> BTreeMap<&str, &str> {
+    BTreeMap::from([("org.opencontainers.image.ref.name", tag)])
+}
+
+fn blob_name(bytes: &[u8]) -> String {
+    format!("blobs/sha256/{}", Digest::sha256(bytes).hex())
+}
+
+#[test]
+fn names_that_lead_out_of_the_archive_and_links_are_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = image();
+    let index = index(&[(&image, tagged("1"))]);
+    let reference = Reference::in_layout(Some("1".to_owned()), None);
+    let good = Tar::default()
+        .file("./oci-layout", MARKER)
+        .file("./index.json", &index);
+    let digest = Digest::sha256(&image);
+    let name = blob_name(&image);
+    let is_there = |tar: Tar| {
+        let source = open(&tar.write(dir.path())).unwrap();
+        let repository = reference.repository().clone();
+        match block_on(source.manifest(&repository, &digest, soon())) {
+            Ok(raw) => raw.digest == digest,
+            Err(error) => {
+                assert!(error.is_not_found(), "{error}");
+                false
+            }
+        }
+    };
+    let with = |kind, name: &str| Tar(good.0.clone()).entry(kind, name, &image);
+    assert!(is_there(with(b'0', &name)));
+    assert!(is_there(with(0, &format!("./{name}"))));
+    for (kind, name) in [
+        (b'0', format!("/{name}")),
+        (b'0', format!("../{name}")),
+        (b'0', format!("blobs/../{name}")),
+        (b'1', name.clone()),
+        (b'2', name.clone()),
+        (b'S', name.clone()),
+        (b'6', name.clone()),
+    ] {
+        assert!(!is_there(with(kind, &name)), "{kind} {name}");
+    }
+    // GNU long names and pax names are read; a sparse file is not.
+    let long = |kind, body: &[u8]| Tar(good.0.clone()).entry(kind, "x", body).file("y", &image);
+    assert!(is_there(long(b'L', format!("{name}\0").as_bytes())));
+    let record = |key: &str, value: &str| {
+        let rest = format!(" {key}={value}\n");
+        let mut length = rest.len() + 2;
+        if length.to_string().len() > 2 {
+            length += 1;
+        }
+        format!("{length}{rest}")
+    };
+    assert!(is_there(long(b'x', record("path", &name).as_bytes())));
+    let sparse = record("path", &name) + &record("GNU.sparse.major", "1");
+    assert!(!is_there(long(b'x', sparse.as_bytes())));
+    // The last of two blobs with one name is read, and has to have the digest all the same.
+    let twice = with(b'0', &name).file(&name, b"other");
+    let source = open(&twice.write(dir.path())).unwrap();
+    let error = block_on(source.manifest(reference.repository(), &digest, soon())).unwrap_err();
+    assert_eq!(error.code(), DenyCode::DigestMismatch);
+}
+
+#[test]
+fn what_is_no_layout_says_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let fault = |bytes: &[u8]| {
+        let path = dir.path().join("file.tar");
+        fs::write(&path, bytes).unwrap();
+        match open(&path).unwrap_err() {
+            Error::Layout { fault, .. } => fault,
+            other => panic!("{other}"),
+        }
+    };
+    let layout = || {
+        Tar::default()
+            .file("oci-layout", MARKER)
+            .file("index.json", &index(&[]))
+    };
+    assert_eq!(fault(b""), LayoutFault::NotAnArchive);
+    assert_eq!(fault(&[b'x'; 2000]), LayoutFault::NotAnArchive);
+    assert_eq!(fault(&[0; 2048]), LayoutFault::NotAnArchive);
+    let mut gzip = vec![0; 1024];
+    gzip[..2].copy_from_slice(b"\x1f\x8b");
+    assert_eq!(fault(&gzip), LayoutFault::Compressed("gunzip"));
+    assert_eq!(
+        fault(&Tar::default().file("manifest.json", b"[]").0),
+        LayoutFault::DockerArchive
+    );
+    assert_eq!(
+        fault(&Tar::default().file("x", b"[]").0),
+        LayoutFault::NotALayout
+    );
+    let old = Tar::default().file("oci-layout", br#"{"imageLayoutVersion":"2.0"}"#);
+    assert_eq!(fault(&old.0), LayoutFault::Version("2.0".to_owned()));
+    let twice = layout().file("index.json", &index(&[]));
+    assert_eq!(
+        fault(&twice.0),
+        LayoutFault::Duplicate("index.json".to_owned())
+    );
+    let whole = layout().file("blobs/sha256/00", &[1; 600]).0;
+    assert_eq!(fault(&whole[..whole.len() - 512]), LayoutFault::Truncated);
+    let mut flipped = layout().0;
+    flipped[3] ^= 1;
+    assert_eq!(fault(&flipped), LayoutFault::NotAnArchive);
+    // An archive of Docker 25 has both.
+    let both = layout().file("manifest.json", b"[]");
+    assert!(open(&both.write(dir.path())).is_ok());
+
+    let missing = open(&dir.path().join("absent")).unwrap_err();
+    assert_eq!(missing.code(), DenyCode::LayoutUnreadable);
+    let malformed = Tar::default()
+        .file("oci-layout", MARKER)
+        .file("index.json", b"{\"schemaVersion\":2");
+    let error = open(&malformed.write(dir.path())).unwrap_err();
+    assert_eq!(error.code(), DenyCode::ManifestMalformed);
+}
+
+#[test]
+fn tags_of_a_layout_are_plain_or_ambiguous_and_never_guessed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (image(), b"other".to_vec());
+    let entries = index(&[
+        (&one, tagged("1")),
+        (&one, tagged("1")),
+        (&one, tagged("2")),
+        (&two, tagged("2")),
+        (&two, tagged("docker.io/library/app:3")),
+    ]);
+    let tar = Tar::default()
+        .file("oci-layout", MARKER)
+        .file("index.json", &entries);
+    let source = open(&tar.write(dir.path())).unwrap();
+    let resolve = |reference: &Reference| block_on(source.resolve(reference, soon()));
+    let by_tag = |tag: &str| resolve(&Reference::in_layout(Some(tag.to_owned()), None));
+    assert_eq!(by_tag("1").unwrap().pinned.digest(), Digest::sha256(&one));
+    let ambiguous = by_tag("2").unwrap_err();
+    assert_eq!(ambiguous.code(), DenyCode::ManifestMalformed);
+    assert!(by_tag("4").unwrap_err().is_not_found());
+    let full = Reference::parse("app:3").unwrap();
+    assert_eq!(
+        resolve(&full).unwrap().pinned.digest(),
+        Digest::sha256(&two)
+    );
+    let none = resolve(&Reference::in_layout(None, None)).unwrap_err();
+    assert_eq!(none.code(), DenyCode::ManifestMalformed);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_below_a_layout_directory_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, outside) = (dir.path().join("layout"), dir.path().join("outside"));
+    let image = image();
+    fs::create_dir_all(root.join("blobs/sha256")).unwrap();
+    fs::write(root.join("oci-layout"), MARKER).unwrap();
+    fs::write(root.join("index.json"), index(&[(&image, tagged("1"))])).unwrap();
+    fs::write(&outside, &image).unwrap();
+    let blob = root.join(blob_name(&image));
+    std::os::unix::fs::symlink(&outside, &blob).unwrap();
+    let source = open(&root).unwrap();
+    let digest = Digest::sha256(&image);
+    let repository = Reference::in_layout(None, None).repository().clone();
+    let read = || block_on(source.manifest(&repository, &digest, soon()));
+    assert_eq!(read().unwrap_err().code(), DenyCode::LayoutUnreadable);
+    fs::remove_file(&blob).unwrap();
+    assert!(read().unwrap_err().is_not_found());
+    fs::write(&blob, &image).unwrap();
+    assert_eq!(read().unwrap().digest, digest);
+    // A linked directory on the way is refused as well; the root itself may be a link.
+    fs::rename(root.join("blobs"), dir.path().join("blobs")).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("blobs"), root.join("blobs")).unwrap();
+    assert_eq!(read().unwrap_err().code(), DenyCode::LayoutUnreadable);
+}
+
+#[test]
+fn blobs_have_the_size_and_the_digest_of_their_descriptor() {
+    let dir = tempfile::tempdir().unwrap();
+    let body = b"payload";
+    let wrong = Digest::sha256(b"else");
+    let tar = Tar::default()
+        .file("oci-layout", MARKER)
+        .file("index.json", &index(&[]))
+        .file(&blob_name(body), body)
+        .file(&format!("blobs/sha256/{}", wrong.hex()), body);
+    let source = open(&tar.write(dir.path())).unwrap();
+    let repository = Reference::in_layout(None, None).repository().clone();
+    let read = |digest, size, cap| {
+        let descriptor = Descriptor::new("a/b".to_owned(), digest, size);
+        block_on(source.blob(&repository, &descriptor, cap, soon())).map_err(|e| e.code())
+    };
+    let digest = Digest::sha256(body);
+    assert_eq!(read(digest, 7, 7).unwrap().as_ref(), body);
+    assert_eq!(read(digest, 6, 7), Err(DenyCode::DigestMismatch));
+    assert_eq!(read(digest, 8, 9), Err(DenyCode::DigestMismatch));
+    assert_eq!(read(digest, 7, 6), Err(DenyCode::LimitExceeded));
+    assert_eq!(read(digest, u64::MAX, 6), Err(DenyCode::LimitExceeded));
+    assert_eq!(read(wrong, 7, 7), Err(DenyCode::DigestMismatch));
+    let absent = Digest::sha256(b"absent");
+    assert_eq!(read(absent, 7, 7), Err(DenyCode::ImageNotFound));
+}
