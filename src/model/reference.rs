@@ -214,6 +214,15 @@ impl Pinned {
     pub const fn digest(&self) -> Digest {
         self.digest
     }
+
+    /// Another manifest of the same repository.
+    #[must_use]
+    pub fn sibling(&self, digest: Digest) -> Self {
+        Self {
+            repository: self.repository.clone(),
+            digest,
+        }
+    }
 }
 
 impl fmt::Display for Pinned {

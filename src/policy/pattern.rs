@@ -88,11 +88,6 @@ impl Pattern {
         }
     }
 }
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the library may add ways to fail; all of them are a text that is not read"
-)]
 fn compile(text: &str) -> Result<Regex, PatternError> {
     RegexBuilder::new(text)
         .size_limit(MAX_COMPILED)

@@ -82,10 +82,6 @@ impl core::fmt::Debug for Issuer {
 
 impl Issuer {
     /// Parses a certificate of a trust root.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the parser's enum lists every extension there is"
-    )]
     pub(super) fn parse(der: CertificateDer<'static>) -> Result<Self, Error> {
         let anchor = webpki::anchor_from_trusted_cert(&der)
             .map_err(|_| malformed("it cannot be a trust anchor"))?
@@ -401,11 +397,6 @@ fn read(bytes: &[u8]) -> Result<X509Certificate<'_>, Error> {
     }
     Ok(certificate)
 }
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the parser's enum lists every extension there is"
-)]
 fn profile(certificate: &X509Certificate<'_>) -> Result<(), Error> {
     let usage = |rule| Err(Error::CertificateUsage { rule });
     let mut signs = false;
@@ -440,11 +431,6 @@ fn profile(certificate: &X509Certificate<'_>) -> Result<(), Error> {
     }
     Ok(())
 }
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the parser's enum lists every kind of name there is"
-)]
 fn san(certificate: &X509Certificate<'_>, limits: &Limits) -> Result<San, Error> {
     let wrong = |rule| Error::CertificateSan { rule };
     let mut names: &[GeneralName<'_>] = &[];

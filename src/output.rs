@@ -1,0 +1,69 @@
+//! Reports for people and machines. Nothing here decides; it writes down what was decided.
+//!
+//! `explain.rs` is the one place that phrases refusals for people. JSON has structs of its own, so
+//! that a change inside of scgate never changes what scripts read.
+
+use std::io;
+use std::io::Write;
+
+use crate::admit::Report;
+
+/// A form of output.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Format {
+    /// A table for people.
+    #[default]
+    Text,
+    /// scgate's JSON, version 1: one document for all reports.
+    Json,
+    /// JSON in the shape that `cosign verify` prints: an array over what was accepted.
+    CosignJson,
+}
+
+/// How text may look.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Look {
+    /// Columns to fill.
+    pub width: usize,
+    /// Whether escape sequences for colour may be written.
+    pub colour: Colour,
+}
+
+/// Whether escape sequences may be written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Colour {
+    /// They may.
+    Always,
+    /// They must not.
+    #[default]
+    Never,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self {
+            width: 80,
+            colour: Colour::Never,
+        }
+    }
+}
+
+/// Writes reports.
+///
+/// # Errors
+///
+/// What the writer gives.
+pub fn render(
+    reports: &[Report],
+    format: Format,
+    look: Look,
+    to: &mut dyn Write,
+) -> io::Result<()> {
+    let _ = (format, look);
+    for report in reports {
+        writeln!(to, "{}", report.decision.outcome().name())?;
+    }
+    Ok(())
+}
