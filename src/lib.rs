@@ -28,7 +28,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod model;
-#[cfg(feature = "net")]
-pub mod registry;
+
 #[cfg(feature = "net")]
 pub mod transport;
+
+#[cfg(feature = "net")]
+pub mod registry;
+
+#[cfg(feature = "sandbox")]
+pub mod sandbox;

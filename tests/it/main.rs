@@ -8,3 +8,4 @@
 )]
 
 mod registry;
+mod sandbox_registry;

@@ -1,0 +1,366 @@
+//! An OCI registry on 127.0.0.1, in memory, that misbehaves on request.
+//!
+//! It speaks the OCI distribution specification 1.1 (pulling, referrers, pushing) and imitates the
+//! registries in use where they differ: strict or lenient `Accept`, referrers API on or off, Basic
+//! or token authentication, blobs behind a redirect. A [`Fault`] makes chosen requests fail or lie.
+//! Every request is kept ([`Registry::requests`]), so that a test can assert what was asked and
+//! which credentials went where.
+//!
+//! It refuses to listen on anything but loopback and reads no clock but the monotonic one. Start
+//! with [`Registry::start`] and [`Config`].
+//!
+//! ```
+//! # use scgate::sandbox::registry::*;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), RegistryError> {
+//! let registry = Registry::start(Config {
+//!     auth: Auth::Basic(vec![User::new("alice", "secret")]),
+//!     ..Config::default()
+//! })
+//! .await?;
+//! let digest = registry.put_blob("team/app", "bytes");
+//! registry.inject(Fault::new(FaultKind::status(429)).path("/blobs/").times(1));
+//! // … let a client ask `registry.host()` for `digest` …
+//! assert!(registry.requests().iter().all(|request| request.status != Some(500)));
+//! registry.stop().await
+//! # }
+//! ```
+
+mod answer;
+mod auth;
+mod config;
+mod fault;
+mod gzip;
+mod layout;
+mod log;
+mod pull;
+mod push;
+mod referrers;
+mod route;
+mod serve;
+mod store;
+mod tls;
+mod wire;
+
+use core::fmt;
+use std::io;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub use config::AcceptRule;
+pub use config::Auth;
+pub use config::BlobDelivery;
+pub use config::Config;
+pub use config::Referrers;
+pub use config::Tls;
+pub use config::TokenAuth;
+pub use config::User;
+pub use fault::Fault;
+pub use fault::FaultKind;
+pub use layout::Loaded;
+pub use log::Logged;
+
+use crate::model::Digest;
+use serve::Shared;
+
+/// A running registry. Dropping it ends it; [`Registry::stop`] also waits for the end.
+pub struct Registry {
+    shared: Arc<Shared>,
+    ca_pem: Option<String>,
+    stop: oneshot::Sender<()>,
+    task: AbortOnDrop,
+}
+
+impl Registry {
+    /// Starts a registry on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Bind`] when loopback has no port; [`RegistryError::Certificate`] and
+    /// [`RegistryError::Tls`] when the certificate cannot be made.
+    pub async fn start(config: Config) -> Result<Self, RegistryError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .map_err(RegistryError::Bind)?;
+        let address = listener.local_addr().map_err(RegistryError::Bind)?;
+        let identity = tls::identity(config.tls)?;
+        let (acceptor, ca_pem) =
+            identity.map_or((None, None), |(acceptor, pem)| (Some(acceptor), Some(pem)));
+        let shared = Arc::new(Shared::new(config, address));
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(serve::accept(
+            listener,
+            acceptor,
+            Arc::clone(&shared),
+            stopped,
+        ));
+        Ok(Self {
+            shared,
+            ca_pem,
+            stop,
+            task: AbortOnDrop(task),
+        })
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.shared.address
+    }
+
+    /// `127.0.0.1:PORT`, as it stands in an image reference.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.shared.address.to_string()
+    }
+
+    /// `http://127.0.0.1:PORT` or `https://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.shared.url()
+    }
+
+    /// The certificate of the authority that issued the server's certificate, when it speaks TLS.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
+    /// Ends all connections and waits until every task has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Crashed`] when a task of the registry panicked.
+    pub async fn stop(mut self) -> Result<(), RegistryError> {
+        // Nobody listens to this when the task has ended by itself; joining it tells how.
+        drop(self.stop);
+        (&mut self.task.0)
+            .await
+            .map_err(|_| RegistryError::Crashed)?
+    }
+}
+
+/// What it holds.
+impl Registry {
+    /// Stores a blob.
+    pub fn put_blob(&self, repo: &str, bytes: impl Into<Bytes>) -> Digest {
+        let bytes = bytes.into();
+        let digest = Digest::sha256(&bytes);
+        self.shared.store().put_blob(repo, digest, bytes);
+        digest
+    }
+
+    /// Stores a manifest or index under its digest, and under a tag when one is given. Any bytes
+    /// will do.
+    pub fn put_manifest(
+        &self,
+        repo: &str,
+        media_type: &str,
+        bytes: impl Into<Bytes>,
+        tag: Option<&str>,
+    ) -> Digest {
+        let bytes = bytes.into();
+        let digest = Digest::sha256(&bytes);
+        let mut store = self.shared.store();
+        store.put_manifest(repo, digest, media_type, bytes);
+        if let Some(tag) = tag {
+            store.tag(repo, tag, digest);
+        }
+        digest
+    }
+
+    /// Stores bytes as the manifest of a digest that need not be theirs: no honest registry holds
+    /// this.
+    pub fn plant_manifest(
+        &self,
+        repo: &str,
+        digest: Digest,
+        media_type: &str,
+        bytes: impl Into<Bytes>,
+    ) {
+        self.shared
+            .store()
+            .put_manifest(repo, digest, media_type, bytes.into());
+    }
+
+    /// Stores bytes as the blob of a digest that need not be theirs: no honest registry holds this.
+    pub fn plant_blob(&self, repo: &str, digest: Digest, bytes: impl Into<Bytes>) {
+        self.shared.store().put_blob(repo, digest, bytes.into());
+    }
+
+    /// Points a tag at a digest; the digest need not be there.
+    pub fn tag(&self, repo: &str, tag: &str, digest: Digest) {
+        self.shared.store().tag(repo, tag, digest);
+    }
+
+    /// The digest that a tag points at.
+    #[must_use]
+    pub fn resolve(&self, repo: &str, tag: &str) -> Option<Digest> {
+        self.shared.store().resolve(repo, tag)
+    }
+
+    /// The media type and bytes of a manifest.
+    #[must_use]
+    pub fn manifest(&self, repo: &str, digest: Digest) -> Option<(String, Bytes)> {
+        let stored = self.shared.store().manifest(repo, digest)?;
+        Some((stored.media_type, stored.bytes))
+    }
+
+    /// The bytes of a blob.
+    #[must_use]
+    pub fn blob(&self, repo: &str, digest: Digest) -> Option<Bytes> {
+        self.shared.store().blob(repo, digest)
+    }
+
+    /// All tags of a repository, sorted.
+    #[must_use]
+    pub fn tags(&self, repo: &str) -> Vec<String> {
+        self.shared.store().tags(repo).unwrap_or_default()
+    }
+
+    /// Removes a blob.
+    pub fn delete_blob(&self, repo: &str, digest: Digest) {
+        self.shared.store().delete_blob(repo, digest);
+    }
+
+    /// Removes a manifest and the tags that point at it.
+    pub fn delete_manifest(&self, repo: &str, digest: Digest) {
+        self.shared.store().delete_manifest(repo, digest);
+    }
+
+    /// Removes a tag.
+    pub fn delete_tag(&self, repo: &str, tag: &str) {
+        self.shared.store().delete_tag(repo, tag);
+    }
+
+    /// Stores everything of an OCI layout directory; names in `index.json` become tags.
+    ///
+    /// # Errors
+    ///
+    /// A [`RegistryError`] for what cannot be read or is no layout.
+    pub fn load_layout(&self, repo: &str, dir: &Path) -> Result<Vec<Loaded>, RegistryError> {
+        layout::load(&mut self.shared.store(), repo, &layout::directory(dir)?)
+    }
+
+    /// Stores everything of an OCI layout in a tar archive; names in `index.json` become tags.
+    ///
+    /// # Errors
+    ///
+    /// A [`RegistryError`] for what is no archive or no layout.
+    pub fn load_archive(&self, repo: &str, tar: &[u8]) -> Result<Vec<Loaded>, RegistryError> {
+        layout::load(&mut self.shared.store(), repo, &layout::archive(tar)?)
+    }
+}
+
+/// What it does wrong, and what it saw.
+impl Registry {
+    /// Makes it misbehave from now on. Of several faults that meet a request the first one counts.
+    pub fn inject(&self, fault: Fault) {
+        self.shared.faults().push(fault);
+    }
+
+    /// Makes it behave again.
+    pub fn clear_faults(&self) {
+        self.shared.faults().clear();
+    }
+
+    /// Every request since the start or [`Registry::clear_requests`], in order of arrival.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Logged> {
+        self.shared.log().requests()
+    }
+
+    /// Forgets the requests; connections and token exchanges stay counted.
+    pub fn clear_requests(&self) {
+        self.shared.log().clear();
+    }
+
+    /// How many connections were opened to it.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.log().connections()
+    }
+
+    /// How many requests were being answered at once, at most.
+    #[must_use]
+    pub fn peak_parallel(&self) -> usize {
+        self.shared.log().peak_parallel()
+    }
+
+    /// How many tokens were handed out.
+    #[must_use]
+    pub fn token_exchanges(&self) -> usize {
+        self.shared.tokens().exchanges()
+    }
+
+    /// Makes every token that was handed out worthless.
+    pub fn revoke_tokens(&self) {
+        self.shared.tokens().revoke();
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Registry").field(&self.url()).finish()
+    }
+}
+
+/// Ends its task when the handle goes away.
+struct AbortOnDrop(JoinHandle<Result<(), RegistryError>>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What can go wrong with a registry, apart from what it was told to do wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// A tar archive that cannot be read. Whoever made the archive can mend it.
+    #[error("read the archive: {reason} at byte {offset}")]
+    Archive {
+        /// What is wrong.
+        reason: &'static str,
+        /// Where.
+        offset: usize,
+    },
+    /// Loopback gives no port. The operator of the machine can mend it.
+    #[error("listen on 127.0.0.1")]
+    Bind(#[source] io::Error),
+    /// The certificate could not be made: a bug.
+    #[error("make a certificate")]
+    Certificate(#[source] rcgen::Error),
+    /// A task of the registry panicked: a bug.
+    #[error("keep the sandbox registry alive: a task panicked")]
+    Crashed,
+    /// The layout's `index.json` is malformed. Whoever made the layout can mend it.
+    #[error("read `index.json`")]
+    Index(#[source] serde_json::Error),
+    /// The layout lacks a file. Whoever made the layout can mend it.
+    #[error("find `{member}` in the layout")]
+    Missing {
+        /// The path in the layout.
+        member: String,
+    },
+    /// The certificate does not serve: a bug.
+    #[error("set up TLS")]
+    Tls(#[source] rustls::Error),
+    /// A file of the layout could not be read. The operator of the machine can mend it.
+    #[error("read `{}`", path.display())]
+    Unreadable {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,282 @@
+//! Who may do what: Basic, and bearer tokens from the registry's own `/token`.
+
+use std::collections::BTreeMap;
+
+use axum::http::HeaderMap;
+use axum::http::Method;
+use axum::http::StatusCode;
+use axum::http::header;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::answer::Answer;
+use super::config::Auth;
+use super::config::TokenAuth;
+use super::config::User;
+use super::route;
+use super::route::Route;
+use super::serve::Shared;
+
+/// What a request does to a repository.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Action {
+    Pull,
+    Push,
+}
+
+impl Action {
+    fn of(method: &Method) -> Self {
+        if method == Method::GET || method == Method::HEAD {
+            Self::Pull
+        } else {
+            Self::Push
+        }
+    }
+
+    /// As a challenge asks for it.
+    const fn scope(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Push => "pull,push",
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Push => "push",
+        }
+    }
+}
+
+/// The tokens that were handed out.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    granted: BTreeMap<String, Grant>,
+    exchanges: usize,
+}
+
+#[derive(Debug)]
+struct Grant {
+    /// Repository and action.
+    access: Vec<(String, String)>,
+    ends: Instant,
+}
+
+impl Tokens {
+    pub(super) const fn exchanges(&self) -> usize {
+        self.exchanges
+    }
+
+    pub(super) fn revoke(&mut self) {
+        self.granted.clear();
+    }
+}
+
+/// The answer to a request that may not pass.
+pub(super) fn refusal(
+    shared: &Shared,
+    route: &Route,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Option<Answer> {
+    let open = match route {
+        Route::Storage { .. } | Route::Token => true,
+        Route::Ping => shared.config.open_ping,
+        Route::Blob { .. }
+        | Route::Manifest { .. }
+        | Route::Referrers { .. }
+        | Route::Tags { .. }
+        | Route::Unknown
+        | Route::Upload { .. }
+        | Route::Uploads { .. } => false,
+    };
+    if open {
+        return None;
+    }
+    match &shared.config.auth {
+        Auth::Anonymous => None,
+        Auth::Basic(users) => basic(shared, users, route, headers),
+        Auth::Token(config) => bearer(shared, config, route, Action::of(method), headers),
+    }
+}
+
+fn basic(shared: &Shared, users: &[User], route: &Route, headers: &HeaderMap) -> Option<Answer> {
+    let Some(user) = credentials(headers).and_then(|pair| login(users, &pair)) else {
+        return Some(unauthorized(shared, "Basic realm=\"scgate sandbox\""));
+    };
+    match route.repository() {
+        Some(repo) if !user.may_use(repo) => {
+            let message = "requested access to the resource is denied";
+            Some(Answer::error(StatusCode::FORBIDDEN, "DENIED", message))
+        }
+        Some(_) | None => None,
+    }
+}
+
+/// Name and password of a Basic `Authorization` header.
+fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (name, password) = text.split_once(':')?;
+    Some((name.to_owned(), password.to_owned()))
+}
+
+fn login<'a>(users: &'a [User], (name, password): &(String, String)) -> Option<&'a User> {
+    users
+        .iter()
+        .find(|user| user.name == *name && user.password == *password)
+}
+
+fn bearer(
+    shared: &Shared,
+    config: &TokenAuth,
+    route: &Route,
+    action: Action,
+    headers: &HeaderMap,
+) -> Option<Answer> {
+    let value = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let token = value.and_then(|value| value.split_once(' '));
+    let problem = match token {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+            let tokens = shared.tokens();
+            match tokens.granted.get(token) {
+                Some(grant) if grant.ends > Instant::now() => {
+                    let enough = route.repository().is_none_or(|repo| {
+                        let needed = (repo.to_owned(), action.name().to_owned());
+                        grant.access.contains(&needed)
+                    });
+                    if enough {
+                        return None;
+                    }
+                    ",error=\"insufficient_scope\""
+                }
+                Some(_) | None => ",error=\"invalid_token\"",
+            }
+        }
+        Some(_) | None => "",
+    };
+    let realm = realm(shared, config);
+    let service = &config.service;
+    let scope = route.repository().map_or_else(String::new, |repo| {
+        format!(",scope=\"repository:{repo}:{}\"", action.scope())
+    });
+    let challenge = format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}{problem}");
+    Some(unauthorized(shared, &challenge))
+}
+
+fn realm(shared: &Shared, config: &TokenAuth) -> String {
+    let own = || format!("{}/token", shared.url());
+    config.realm.clone().unwrap_or_else(own)
+}
+
+/// 401 with a challenge.
+pub(super) fn unauthorized(shared: &Shared, challenge: &str) -> Answer {
+    let status = StatusCode::UNAUTHORIZED;
+    let mut answer = Answer::error(status, "UNAUTHORIZED", "authentication required");
+    for before in &shared.config.challenges_before {
+        answer.add(header::WWW_AUTHENTICATE, before);
+    }
+    answer.add(header::WWW_AUTHENTICATE, challenge);
+    answer
+}
+
+/// `/token`: GET with Basic or nothing, POST with an OAuth2 form.
+pub(super) fn token(
+    shared: &Shared,
+    method: &Method,
+    headers: &HeaderMap,
+    query: &str,
+    body: &[u8],
+) -> Answer {
+    let Auth::Token(config) = &shared.config.auth else {
+        return Answer::body(StatusCode::NOT_FOUND, "text/plain", "404 page not found\n");
+    };
+    let members = if method == Method::POST {
+        route::members(&String::from_utf8_lossy(body))
+    } else {
+        route::members(query)
+    };
+    let member = |name| route::member(&members, name);
+    if member("service").is_some_and(|service| service != config.service) {
+        return Answer::error(StatusCode::BAD_REQUEST, "UNSUPPORTED", "unknown service");
+    }
+    let user = if method == Method::POST {
+        let user = match (member("grant_type"), member("refresh_token")) {
+            (Some("refresh_token"), Some(token)) => config
+                .users
+                .iter()
+                .find(|user| user.identity_token.as_deref() == Some(token)),
+            (Some("password"), _) => {
+                let text = |name| member(name).unwrap_or_default().to_owned();
+                login(&config.users, &(text("username"), text("password")))
+            }
+            (Some(_) | None, _) => None,
+        };
+        if user.is_none() {
+            return refused();
+        }
+        user
+    } else if headers.contains_key(header::AUTHORIZATION) {
+        let user = credentials(headers).and_then(|pair| login(&config.users, &pair));
+        if user.is_none() {
+            return refused();
+        }
+        user
+    } else if config.anonymous_pull {
+        None
+    } else {
+        return refused();
+    };
+    grant(shared, config, user, &members)
+}
+
+fn refused() -> Answer {
+    let message = "unauthorized: incorrect username or password";
+    Answer::error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
+}
+
+/// Hands out a token for as much of what was asked as the user may have. That can be nothing.
+fn grant(
+    shared: &Shared,
+    config: &TokenAuth,
+    user: Option<&User>,
+    members: &[(String, String)],
+) -> Answer {
+    let mut access = Vec::new();
+    let scopes = members.iter().filter(|(name, _)| name == "scope");
+    for scope in scopes.flat_map(|(_, value)| value.split(' ')) {
+        let mut parts = scope.splitn(2, ':');
+        let (Some("repository"), Some(rest)) = (parts.next(), parts.next()) else {
+            continue;
+        };
+        let Some((repo, actions)) = rest.rsplit_once(':') else {
+            continue;
+        };
+        for action in actions.split(',') {
+            let may = user.map_or(action == "pull", |user| user.may_use(repo));
+            if may {
+                access.push((repo.to_owned(), action.to_owned()));
+            }
+        }
+    }
+    let mut tokens = shared.tokens();
+    tokens.exchanges += 1;
+    let token = format!("sandbox-token-{}", tokens.exchanges);
+    let ends = Instant::now() + config.lifetime;
+    tokens.granted.insert(token.clone(), Grant { access, ends });
+    let body = json!({
+        "token": token,
+        "access_token": token,
+        "expires_in": config.lifetime.as_secs(),
+    });
+    Answer::json(StatusCode::OK, "application/json", &body)
+}

@@ -1,0 +1,143 @@
+//! What the registry saw.
+
+use axum::http::HeaderMap;
+use axum::http::Version;
+use axum::http::header;
+use axum::http::request::Parts;
+use bytes::Bytes;
+use tokio::time::Instant;
+
+/// A request, as it arrived.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Logged {
+    /// When it arrived.
+    pub at: Instant,
+    /// The number of its connection, from 1.
+    pub connection: usize,
+    /// The method.
+    pub method: String,
+    /// The path, still percent-encoded.
+    pub path: String,
+    /// What stands behind the question mark; empty without one.
+    pub query: String,
+    /// HTTP/1.1 or HTTP/2.
+    pub version: Version,
+    /// The `Authorization` header.
+    pub authorization: Option<String>,
+    /// The `Accept` headers, joined by commas.
+    pub accept: String,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// The status of the answer; nothing while there is none.
+    pub status: Option<u16>,
+}
+
+impl Logged {
+    pub(super) fn new(connection: usize, parts: &Parts, body: Bytes) -> Self {
+        let authorization = parts.headers.get(header::AUTHORIZATION);
+        Self {
+            at: Instant::now(),
+            connection,
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            version: parts.version,
+            authorization: authorization.map(|value| text(value.as_bytes())),
+            accept: accept(&parts.headers),
+            headers: parts.headers.clone(),
+            body,
+            status: None,
+        }
+    }
+
+    /// Method and path with query: `GET /v2/`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut line = format!("{} {}", self.method, self.path);
+        if !self.query.is_empty() {
+            line.push('?');
+            line.push_str(&self.query);
+        }
+        line
+    }
+}
+
+/// All `Accept` headers as one.
+pub(super) fn accept(headers: &HeaderMap) -> String {
+    let values: Vec<_> = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .map(|value| text(value.as_bytes()))
+        .collect();
+    values.join(", ")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The requests and counts so far.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    requests: Vec<Logged>,
+    /// How many requests were forgotten, so that an answer still finds its request.
+    forgotten: usize,
+    connections: usize,
+    running: usize,
+    peak: usize,
+}
+
+impl Log {
+    /// Counts a connection and gives it a number.
+    pub(super) fn connect(&mut self) -> usize {
+        self.connections += 1;
+        self.connections
+    }
+
+    /// Keeps a request and gives back where, for [`Log::answered`].
+    pub(super) fn arrived(&mut self, request: Logged) -> usize {
+        self.requests.push(request);
+        self.forgotten + self.requests.len() - 1
+    }
+
+    /// Notes the status of the answer.
+    pub(super) fn answered(&mut self, place: usize, status: u16) {
+        let request = place
+            .checked_sub(self.forgotten)
+            .and_then(|place| self.requests.get_mut(place));
+        if let Some(request) = request {
+            request.status = Some(status);
+        }
+    }
+
+    /// One more request is being answered.
+    pub(super) fn begin(&mut self) {
+        self.running += 1;
+        self.peak = self.peak.max(self.running);
+    }
+
+    /// One less.
+    pub(super) fn end(&mut self) {
+        self.running = self.running.saturating_sub(1);
+    }
+
+    pub(super) fn requests(&self) -> Vec<Logged> {
+        self.requests.clone()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.forgotten += self.requests.len();
+        self.requests.clear();
+    }
+
+    pub(super) const fn connections(&self) -> usize {
+        self.connections
+    }
+
+    pub(super) const fn peak_parallel(&self) -> usize {
+        self.peak
+    }
+}
