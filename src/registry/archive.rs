@@ -117,7 +117,7 @@ impl Archive {
         drop(file);
         match &content {
             // The archive was cut after it was indexed.
-            Content::Bytes(bytes) if bytes.len() as u64 != entry.size => {
+            Content::Bytes(bytes) if u64::try_from(bytes.len()) != Ok(entry.size) => {
                 Err(LayoutFault::Truncated)
             }
             _ => Ok(content),

@@ -41,6 +41,16 @@ pub enum Error {
         /// The bound.
         exceeded: Exceeded,
     },
+    /// A credential helper failed. The operator can mend it.
+    #[error("`docker-credential-{helper}` failed for `{server}`: {fault}")]
+    Helper {
+        /// The helper.
+        helper: String,
+        /// What it was asked for.
+        server: String,
+        /// What it said, cut and escaped.
+        fault: String,
+    },
     /// A layout or archive on disk could not be read. The operator can mend it.
     #[error("the layout `{path}` could not be read: {fault}")]
     Layout {
@@ -233,6 +243,8 @@ pub enum LayoutFault {
     Duplicate(String),
     /// The archive has more entries than are read.
     Entries(usize),
+    /// An index in it that could hold evidence is malformed.
+    Index(Digest),
     /// Reading failed.
     Io(std::io::ErrorKind),
     /// A symbolic link, or another thing that is no regular file.
@@ -262,6 +274,7 @@ impl fmt::Display for LayoutFault {
             ),
             Self::Duplicate(name) => write!(f, "the archive has `{name}` twice"),
             Self::Entries(limit) => write!(f, "the archive has more than {limit} entries"),
+            Self::Index(digest) => write!(f, "the index `{digest}` in it is malformed"),
             Self::Io(kind) => write!(f, "{kind}"),
             Self::NotAFile => f.write_str("not a regular file (links are not followed)"),
             Self::NotALayout => f.write_str("no `oci-layout` and `index.json` in it"),
@@ -280,6 +293,7 @@ impl Error {
             Self::AmbiguousTag { .. } => DenyCode::ManifestMalformed,
             Self::DigestMismatch { .. } | Self::SizeMismatch { .. } => DenyCode::DigestMismatch,
             Self::Exceeded { .. } => DenyCode::LimitExceeded,
+            Self::Helper { .. } => DenyCode::RegistryUnauthorized,
             Self::Layout {
                 fault: LayoutFault::Entries(_),
                 ..
