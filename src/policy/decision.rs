@@ -245,6 +245,13 @@ impl Policy {
         for gap in &evidence.gaps {
             denials.push(self.denial(named.digest, gap));
         }
+        // An image that is not there, or is none, is refused for that and nothing else.
+        if denials
+            .iter()
+            .any(|denial| denial.code.outcome() == Kind::Deny)
+        {
+            return settle(Vec::new(), denials);
+        }
         let mut asked = 0_usize;
         for (at, subject) in evidence.subjects.iter().enumerate() {
             if !self.asks_about(subject, at == 0) {

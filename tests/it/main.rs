@@ -7,6 +7,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod admit;
 mod mint;
 mod registry;
 mod sandbox_registry;
