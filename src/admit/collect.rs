@@ -251,7 +251,7 @@ impl<'a> Collector<'a> {
                 if is_index || descriptor.media_type.is_empty() || claims_attestation(descriptor) {
                     subject.role = Role::Unread;
                 }
-                subject.gaps.push(gap);
+                subject.unread = Some(gap);
             }
             Ok(Manifest::Index(index)) => {
                 subject.role = Role::Index;

@@ -41,8 +41,10 @@ pub struct Subject {
     pub role: Role,
     /// The evidence that was read, in canonical order.
     pub findings: Vec<Finding>,
-    /// What could not be read.
+    /// Evidence that could not be read.
     pub gaps: Vec<Gap>,
+    /// Why the manifest itself could not be read, where it had to be.
+    pub unread: Option<Gap>,
     /// Evidence that is there and was not needed.
     pub not_examined: usize,
 }
@@ -56,6 +58,7 @@ impl Subject {
             role,
             findings: Vec::new(),
             gaps: Vec::new(),
+            unread: None,
             not_examined: 0,
         }
     }
@@ -258,6 +261,11 @@ impl Policy {
                 continue;
             }
             asked += 1;
+            // Signed or not: what is not there, or is not what its index says, is not covered.
+            if let Some(unread) = &subject.unread {
+                denials.push(self.denial(subject.digest, unread));
+                continue;
+            }
             match self.met(subject) {
                 Ok(proof) => proven.push(proof),
                 Err(refusal) => match self.met_through_parent(subject, evidence) {
@@ -280,7 +288,11 @@ impl Policy {
                 denials.push(self.denial(named.digest, &refusal));
             }
         }
-        if asked == 0 && denials.is_empty() {
+        let has_image = |s: &Subject| matches!(s.role, Role::Image(_) | Role::Unread);
+        let empty = self.covers() != Covers::Index
+            && named.role == Role::Index
+            && !evidence.subjects.iter().any(has_image);
+        if (asked == 0 || empty) && denials.is_empty() {
             let refusal = Refusal::new(
                 DenyCode::PlatformMissing,
                 "the index lists no image".to_owned(),
