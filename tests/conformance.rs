@@ -4,7 +4,6 @@
 //! The suite's data lies beside the checkout, in `../shared/samples/conformance`. Where it is absent
 //! this test says so and proves nothing; the project's own mutations cover the same checks.
 #![expect(
-    clippy::panic,
     clippy::print_stderr,
     clippy::unwrap_used,
     reason = "a test stops at the first surprise"

@@ -283,10 +283,11 @@ fn what_is_no_layout_says_what_it_is() {
     let fault = |bytes: &[u8]| {
         let path = dir.path().join("file.tar");
         fs::write(&path, bytes).unwrap();
-        match open(&path).unwrap_err() {
-            Error::Layout { fault, .. } => fault,
-            other => panic!("{other}"),
-        }
+        let error = open(&path).unwrap_err();
+        let Error::Layout { fault, .. } = error else {
+            panic!("{error}");
+        };
+        fault
     };
     let layout = || {
         Tar::default()
@@ -360,6 +361,42 @@ fn tags_of_a_layout_are_plain_or_ambiguous_and_never_guessed() {
     );
     let none = resolve(&Reference::in_layout(None, None)).unwrap_err();
     assert_eq!(none.code(), DenyCode::ManifestMalformed);
+}
+
+#[test]
+fn what_cosign_saved_belongs_to_the_image_of_its_layout() {
+    let dir = tempfile::tempdir().unwrap();
+    let kind = |name| BTreeMap::from([("kind", name)]);
+    let subject = Digest::sha256(&image());
+    // The signatures have no subject; the bundle and one that cannot be read are plain entries.
+    let signatures = String::from_utf8(image()).unwrap().replace("a/b", "a/s");
+    let bundle = String::from_utf8(image()).unwrap().replacen(
+        '{',
+        &format!(r#"{{"subject":{{"mediaType":"x/y","digest":"{subject}","size":1}},"#),
+        1,
+    );
+    let (image, signatures, bundle) = (image(), signatures.as_bytes(), bundle.as_bytes());
+    let unread = b"{\"not\":\"a manifest\"}";
+    let entries = index(&[
+        (&image, kind("dev.cosignproject.cosign/image")),
+        (signatures, kind("dev.cosignproject.cosign/sigs")),
+        (bundle, BTreeMap::new()),
+        (unread, BTreeMap::new()),
+    ]);
+    let mut tar = Tar::default()
+        .file("oci-layout", MARKER)
+        .file("index.json", &entries);
+    for blob in [&image[..], signatures, bundle, unread] {
+        tar = tar.file(&blob_name(blob), blob);
+    }
+    let source = open(&tar.write(dir.path())).unwrap();
+    let reference = Reference::in_layout(None, None);
+    assert_eq!(
+        ways(&source, &reference, subject),
+        [Way::Layout, Way::Layout, Way::SignatureTag]
+    );
+    let other = Digest::sha256(b"another image");
+    assert_eq!(ways(&source, &reference, other), [Way::Layout]);
 }
 
 #[cfg(unix)]
