@@ -256,23 +256,23 @@ impl Policy {
             return settle(Vec::new(), denials);
         }
         let mut asked = 0_usize;
-        for (at, subject) in evidence.subjects.iter().enumerate() {
-            if !self.asks_about(subject, at == 0) {
+        for at in 0..evidence.subjects.len() {
+            let Some(answer) = self.answer(evidence, at) else {
                 continue;
-            }
+            };
             asked += 1;
-            // Signed or not: what is not there, or is not what its index says, is not covered.
-            if let Some(unread) = &subject.unread {
-                denials.push(self.denial(subject.digest, unread));
+        for (at, subject) in evidence.subjects.iter().enumerate() {
+            let Some(answer) = self.about(evidence, at, subject) else {
                 continue;
-            }
-            match self.met(subject) {
+            };
+            asked += 1;
+            match answer {
                 Ok(proof) => proven.push(proof),
-                Err(refusal) => match self.met_through_parent(subject, evidence) {
-                    Some(Ok(proof)) => proven.push(proof),
-                    Some(Err(through)) => denials.push(self.denial(subject.digest, &through)),
-                    None => denials.push(self.denial(subject.digest, &refusal)),
-                },
+                Err(denial) => denials.push(denial),
+            }
+        }
+                Ok(proof) => proven.push(proof),
+                Err(denial) => denials.push(denial),
             }
         }
         for platform in self.platforms() {
@@ -300,6 +300,43 @@ impl Policy {
             denials.push(self.denial(named.digest, &refusal));
         }
         settle(proven, denials)
+    }
+
+    /// What becomes of one subject, by its place: on what it rests, or why it is not met. Nothing
+    /// where the policy does not ask about it.
+    #[must_use]
+    pub fn answer(&self, evidence: &Evidence, at: usize) -> Option<Result<Proven, Denial>> {
+        let subject = evidence.subjects.get(at)?;
+        // What could not be learnt about the image is about the manifest that was named.
+        let worst = evidence
+            .gaps
+            .iter()
+            .min_by_key(|gap| gap.code.outcome())
+            .filter(|_| at == 0);
+        match worst {
+            Some(gap) => Some(Err(self.denial(subject.digest, gap))),
+            None => self.about(evidence, at, subject),
+        }
+    }
+
+    fn about(
+        &self,
+        evidence: &Evidence,
+        at: usize,
+        subject: &Subject,
+    ) -> Option<Result<Proven, Denial>> {
+        if !self.asks_about(subject, at == 0) {
+            return None;
+        }
+        let met = match &subject.unread {
+            // Signed or not: what is not there, or is not what its index says, is not covered.
+            Some(unread) => Err(unread.clone()),
+            None => self.met(subject).or_else(|refusal| {
+                let through = self.met_through_parent(subject, evidence);
+                through.unwrap_or(Err(refusal))
+            }),
+        };
+        Some(met.map_err(|refusal| self.denial(subject.digest, &refusal)))
     }
 
     /// Nothing was found under the name at all: only the gaps say why.
