@@ -39,3 +39,6 @@ pub mod sandbox;
 #[cfg(feature = "net")]
 pub mod transport;
 pub mod verify;
+
+#[cfg(feature = "cli")]
+pub mod cli;
