@@ -5,10 +5,17 @@
 //! its own reason, never an empty list. Start with [`Source`].
 
 mod archive;
+mod auth;
+mod discover;
 mod error;
+mod helper;
+mod keyring;
 mod layout;
 mod listing;
+mod remote;
+mod session;
 mod store;
+mod token;
 
 pub use error::Asked;
 pub use error::Error;
@@ -16,11 +23,18 @@ pub use error::Found;
 pub use error::LayoutFault;
 pub use error::Rule;
 pub use error::What;
+pub use keyring::Credential;
+pub use keyring::Helpers;
+pub use keyring::Keyring;
+pub use keyring::KeyringError;
 pub use layout::Layout;
 pub use listing::Candidate;
 pub use listing::Listing;
 pub use listing::Search;
 pub use listing::Way;
+pub use remote::Hosts;
+pub use remote::Remote;
+pub use remote::RemoteSettings;
 
 use bytes::Bytes;
 
@@ -33,6 +47,8 @@ use crate::model::ManifestError;
 use crate::model::Pinned;
 use crate::model::Reference;
 use crate::model::Repository;
+use crate::model::printable;
+use crate::transport;
 use crate::transport::Deadline;
 
 /// A place that images are read from.
@@ -41,6 +57,8 @@ use crate::transport::Deadline;
 pub enum Source {
     /// An OCI layout, a directory or an archive.
     Layout(Layout),
+    /// Registries on the network.
+    Remote(Remote),
 }
 
 /// What a reference turned out to be.
@@ -77,9 +95,9 @@ impl Source {
         reference: &Reference,
         deadline: Deadline,
     ) -> Result<Resolved, Error> {
-        let _ = deadline;
         match self {
             Self::Layout(layout) => layout.resolve(reference),
+            Self::Remote(remote) => remote.resolve(reference, deadline).await,
         }
     }
 
@@ -94,9 +112,9 @@ impl Source {
         digest: &Digest,
         deadline: Deadline,
     ) -> Result<RawManifest, Error> {
-        let _ = (repository, deadline);
         match self {
             Self::Layout(layout) => layout.manifest(digest),
+            Self::Remote(remote) => remote.manifest(repository, digest, deadline).await,
         }
     }
 
@@ -112,9 +130,9 @@ impl Source {
         cap: usize,
         deadline: Deadline,
     ) -> Result<Bytes, Error> {
-        let _ = (repository, deadline);
         match self {
             Self::Layout(layout) => layout.blob(descriptor, cap),
+            Self::Remote(remote) => remote.blob(repository, descriptor, cap, deadline).await,
         }
     }
 
@@ -128,9 +146,9 @@ impl Source {
         search: &Search,
         deadline: Deadline,
     ) -> Listing {
-        let _ = (repository, deadline);
         match self {
             Self::Layout(layout) => layout.list(image, search),
+            Self::Remote(remote) => remote.list(image, repository, search, deadline).await,
         }
     }
 }
@@ -153,29 +171,64 @@ fn bounded_size(
     }
 }
 
-/// The entries of what lies under a fallback tag. Some registries answer such a tag with the image
-/// itself, which is no list of referrers, whatever it is; nor is any other image manifest, unless it
-/// refers to the image itself.
+/// The entries of what lies under a fallback tag, if it is a list. Some registries answer such a tag
+/// with the image itself, which is no list of referrers whatever it is; nor is another image
+/// manifest, unless it refers to the image.
 fn fallback_entries(
     raw: &RawManifest,
     image: &Digest,
     limits: &Limits,
-) -> Result<Vec<Descriptor>, ManifestError> {
+) -> Result<Option<Vec<Descriptor>>, ManifestError> {
     if raw.digest == *image {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let served_as = raw.media_type.as_deref();
     match Manifest::parse(&raw.bytes, served_as, limits.referrers, limits)? {
-        Manifest::Index(index) => Ok(index.manifests),
+        Manifest::Index(index) => Ok(Some(index.manifests)),
         Manifest::Image(manifest) => {
             let about = manifest.subject.map(|subject| subject.digest);
-            let size = raw.bytes.len() as u64;
+            let size = u64::try_from(raw.bytes.len()).unwrap_or(u64::MAX);
             let itself = Descriptor::new(manifest.media_type, raw.digest, size);
-            Ok(if about == Some(*image) {
-                vec![itself]
-            } else {
-                Vec::new()
-            })
+            Ok((about == Some(*image)).then(|| vec![itself]))
         }
+    }
+}
+
+/// An answer with an error status, as an error. `note` is what was tried.
+fn status_error(asked: &Asked, reply: &transport::Reply, note: &str) -> Error {
+    let said = error_text(&reply.body);
+    let detail = match (said.as_str(), note) {
+        ("", note) => note.to_owned(),
+        (said, "") => said.to_owned(),
+        (said, note) => format!("{said} ({note})"),
+    };
+    Error::Status {
+        asked: asked.clone(),
+        status: reply.status,
+        retry_after: reply.retry_after(),
+        detail,
+    }
+}
+
+/// Code and message of the first error that a registry states (distribution specification, "Error
+/// Codes"), cut and escaped.
+fn error_text(body: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        errors: Vec<Item>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Item {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: String,
+    }
+    let Ok(body) = serde_json::from_slice::<Body>(body) else {
+        return String::new();
+    };
+    match body.errors.first() {
+        Some(item) => printable(format!("{} {}", item.code, item.message).trim()),
+        None => String::new(),
     }
 }

@@ -41,6 +41,16 @@ pub enum Error {
         /// The bound.
         exceeded: Exceeded,
     },
+    /// A credential helper failed. The operator can mend it.
+    #[error("`docker-credential-{helper}` failed for `{server}`: {fault}")]
+    Helper {
+        /// The helper.
+        helper: String,
+        /// What it was asked for.
+        server: String,
+        /// What it said, cut and escaped.
+        fault: String,
+    },
     /// A layout or archive on disk could not be read. The operator can mend it.
     #[error("the layout `{path}` could not be read: {fault}")]
     Layout {
@@ -157,6 +167,8 @@ pub enum Rule {
     },
     /// More redirects than are followed.
     Redirects,
+    /// The token server redirects, which would take credentials elsewhere.
+    TokenRedirect,
 }
 
 impl fmt::Display for Rule {
@@ -168,6 +180,7 @@ impl fmt::Display for Rule {
             Self::LinkElsewhere { host } => write!(f, "its next page is at `{host}`"),
             Self::ManifestRedirect { host } => write!(f, "it redirects to `{host}`"),
             Self::Realm { host } => write!(f, "the token server `{host}` is not one to ask"),
+            Self::TokenRedirect => f.write_str("the token server redirects"),
             Self::Redirects => f.write_str("it redirects too often"),
         }
     }
@@ -175,14 +188,41 @@ impl fmt::Display for Rule {
 
 /// What was asked, and where.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Asked {
+pub struct Asked(Box<Question>);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Question {
+    place: String,
+    repository: String,
+    what: What,
+}
+
+impl Asked {
+    pub(super) fn new(place: String, repository: String, what: What) -> Self {
+        Self(Box::new(Question {
+            place,
+            repository,
+            what,
+        }))
+    }
+
     /// The host that was asked, or the path of the layout.
-    pub place: String,
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.0.place
+    }
+
     /// The repository's path; empty in a layout.
-    pub repository: String,
+    #[must_use]
+    pub fn repository(&self) -> &str {
+        &self.0.repository
+    }
+
     /// What was asked.
-    pub what: What,
+    #[must_use]
+    pub fn what(&self) -> &What {
+        &self.0.what
+    }
 }
 
 /// A thing that is read.
@@ -205,7 +245,12 @@ pub enum What {
 
 impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.what {
+        let Question {
+            place,
+            repository,
+            what,
+        } = &*self.0;
+        match what {
             What::Blob(digest) => write!(f, "blob `{digest}`")?,
             What::Contents => f.write_str("the list of contents")?,
             What::Manifest(digest) => write!(f, "manifest `{digest}`")?,
@@ -213,10 +258,10 @@ impl fmt::Display for Asked {
             What::Tag(tag) => write!(f, "tag `{tag}`")?,
             What::Token => f.write_str("a token")?,
         }
-        match (&self.what, self.repository.as_str()) {
-            (_, "") => write!(f, " of `{}`", self.place),
-            (What::Token, repository) => write!(f, " for `{repository}` from `{}`", self.place),
-            (_, repository) => write!(f, " of `{}/{repository}`", self.place),
+        match (what, repository.as_str()) {
+            (_, "") => write!(f, " of `{place}`"),
+            (What::Token, repository) => write!(f, " for `{repository}` from `{place}`"),
+            (_, repository) => write!(f, " of `{place}/{repository}`"),
         }
     }
 }
@@ -233,6 +278,8 @@ pub enum LayoutFault {
     Duplicate(String),
     /// The archive has more entries than are read.
     Entries(usize),
+    /// An index in it that could hold evidence is malformed.
+    Index(Digest),
     /// Reading failed.
     Io(std::io::ErrorKind),
     /// A symbolic link, or another thing that is no regular file.
@@ -262,6 +309,7 @@ impl fmt::Display for LayoutFault {
             ),
             Self::Duplicate(name) => write!(f, "the archive has `{name}` twice"),
             Self::Entries(limit) => write!(f, "the archive has more than {limit} entries"),
+            Self::Index(digest) => write!(f, "the index `{digest}` in it is malformed"),
             Self::Io(kind) => write!(f, "{kind}"),
             Self::NotAFile => f.write_str("not a regular file (links are not followed)"),
             Self::NotALayout => f.write_str("no `oci-layout` and `index.json` in it"),
@@ -280,16 +328,18 @@ impl Error {
             Self::AmbiguousTag { .. } => DenyCode::ManifestMalformed,
             Self::DigestMismatch { .. } | Self::SizeMismatch { .. } => DenyCode::DigestMismatch,
             Self::Exceeded { .. } => DenyCode::LimitExceeded,
+            Self::Helper { .. } => DenyCode::RegistryUnauthorized,
             Self::Layout {
                 fault: LayoutFault::Entries(_),
                 ..
             } => DenyCode::LimitExceeded,
             Self::Layout { .. } => DenyCode::LayoutUnreadable,
             Self::Malformed { .. } => DenyCode::RegistryMalformed,
-            Self::Manifest { source, .. } => match source {
-                ManifestError::Exceeded(_) => DenyCode::LimitExceeded,
-                _ => DenyCode::ManifestMalformed,
-            },
+            Self::Manifest {
+                source: ManifestError::Exceeded(_),
+                ..
+            } => DenyCode::LimitExceeded,
+            Self::Manifest { .. } => DenyCode::ManifestMalformed,
             Self::NotFound { .. } => DenyCode::ImageNotFound,
             Self::Refused { .. } => DenyCode::RegistryRefused,
             Self::Status { status, .. } => match status {
@@ -322,9 +372,10 @@ impl Error {
     /// How long the registry asks to wait.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Status { retry_after, .. } => *retry_after,
-            _ => None,
+        if let Self::Status { retry_after, .. } = self {
+            *retry_after
+        } else {
+            None
         }
     }
 }

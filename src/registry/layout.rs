@@ -12,11 +12,13 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
+use crate::model::DenyCode;
 use crate::model::Descriptor;
 use crate::model::Digest;
 use crate::model::Exceeded;
 use crate::model::Limits;
 use crate::model::Manifest;
+use crate::model::ManifestError;
 use crate::model::Pinned;
 use crate::model::Reference;
 use crate::model::media_type;
@@ -24,6 +26,7 @@ use crate::model::printable;
 use crate::registry::Asked;
 use crate::registry::Candidate;
 use crate::registry::Error;
+use crate::registry::Found;
 use crate::registry::LayoutFault;
 use crate::registry::Listing;
 use crate::registry::RawManifest;
@@ -31,7 +34,6 @@ use crate::registry::Resolved;
 use crate::registry::Search;
 use crate::registry::Way;
 use crate::registry::What;
-use crate::registry::error::Found;
 use crate::registry::store::Content;
 use crate::registry::store::Store;
 
@@ -89,11 +91,7 @@ impl Layout {
         if version != "1.0.0" {
             return Err(fault(LayoutFault::Version(printable(&version))));
         }
-        let asked = Asked {
-            place: shown.clone(),
-            repository: String::new(),
-            what: What::Contents,
-        };
+        let asked = Asked::new(shown.clone(), String::new(), What::Contents);
         let index = store
             .read("index.json", limits.manifest_bytes)
             .map_err(fault)?;
@@ -125,11 +123,7 @@ impl Layout {
     }
 
     fn asked(&self, what: What) -> Asked {
-        Asked {
-            place: self.path.clone(),
-            repository: String::new(),
-            what,
-        }
+        Asked::new(self.path.clone(), String::new(), what)
     }
 
     fn fault(&self, fault: LayoutFault) -> Error {
@@ -216,9 +210,9 @@ impl Layout {
         match self.read(&descriptor.digest, cap)? {
             Content::Absent => Err(Error::NotFound { asked: asked() }),
             Content::TooLarge => Err(mismatch(Found::More)),
-            Content::Bytes(bytes) if bytes.len() < cap => {
-                Err(mismatch(Found::Bytes(bytes.len() as u64)))
-            }
+            Content::Bytes(bytes) if bytes.len() < cap => Err(mismatch(Found::Bytes(
+                u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            ))),
             Content::Bytes(bytes) => {
                 matching(&descriptor.digest, &bytes, asked)?;
                 Ok(bytes.into())
@@ -267,15 +261,27 @@ impl Layout {
                     }) {
                         match self.manifest(&entry.digest) {
                             Ok(raw) if *way == Way::FallbackTag => {
-                                for found in super::fallback_entries(&raw, &digest, &self.limits)
-                                    .unwrap_or_default()
-                                {
-                                    add(&found, *way, None);
+                                match super::fallback_entries(&raw, &digest, &self.limits) {
+                                    Ok(found) => {
+                                        for found in found.into_iter().flatten() {
+                                            add(&found, *way, None);
+                                        }
+                                    }
+                                    Err(ManifestError::Exceeded(exceeded)) => {
+                                        let asked = self.asked(What::Manifest(raw.digest));
+                                        gaps.push(Error::Exceeded { asked, exceeded });
+                                    }
+                                    Err(_) => {
+                                        gaps.push(self.fault(LayoutFault::Index(raw.digest)));
+                                    }
                                 }
                             }
                             Ok(raw) => add(entry, *way, Some(raw)),
                             // The tag says that there is one: what is wrong with it is seen when
                             // it is opened.
+                            Err(error) if error.code() == DenyCode::LayoutUnreadable => {
+                                gaps.push(error);
+                            }
                             Err(_) => add(entry, *way, None),
                         }
                     }

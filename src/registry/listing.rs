@@ -18,8 +18,7 @@ pub struct Listing {
     /// Manifests that may be evidence, each digest once, ordered by way and digest. Whether one is
     /// about the image is seen only when it is opened.
     pub candidates: Vec<Candidate>,
-    /// Ways of looking that failed. One whose code is a Deny (a bound was exceeded) is a refusal
-    /// and not a gap.
+    /// Ways of looking that failed. One whose code is `LimitExceeded` is a refusal and not a gap.
     pub gaps: Vec<Error>,
 }
 

@@ -8,6 +8,23 @@
 //!
 //! It refuses to listen on anything but loopback and reads no clock but the monotonic one. Start
 //! with [`Registry::start`] and [`Config`].
+//!
+//! ```
+//! # use scgate::sandbox::registry::*;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), RegistryError> {
+//! let registry = Registry::start(Config {
+//!     auth: Auth::Basic(vec![User::new("alice", "secret")]),
+//!     ..Config::default()
+//! })
+//! .await?;
+//! let digest = registry.put_blob("team/app", "bytes");
+//! registry.inject(Fault::new(FaultKind::status(429)).path("/blobs/").times(1));
+//! // … let a client ask `registry.host()` for `digest` …
+//! assert!(registry.requests().iter().all(|request| request.status != Some(500)));
+//! registry.stop().await
+//! # }
+//! ```
 
 mod answer;
 mod auth;

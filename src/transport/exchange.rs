@@ -214,6 +214,17 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// An answer without a body.
+    #[cfg(test)]
+    pub(crate) fn for_tests(status: u16, headers: HeaderMap) -> Self {
+        let body = Bytes::new();
+        Self {
+            status,
+            headers,
+            body,
+        }
+    }
+
     /// The value of a header, when it is there and is text.
     #[must_use]
     pub fn header(&self, name: HeaderName) -> Option<&str> {
@@ -299,14 +310,18 @@ fn classify(error: &reqwest::Error, host: &str) -> Error {
                 address: *address,
             };
         }
-        let inner = current
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        if current.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if current.is::<rustls::Error>() {
             cause = Some(Cause::Tls);
         }
         detail = current.to_string();
-        link = current.source();
+        // An I/O error that wraps another error names that one's source as its own.
+        let wrapped = current
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        link = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => current.source(),
+        };
     }
     let cause = cause.unwrap_or_else(|| {
         if error.is_connect() && error.is_timeout() {

@@ -4,6 +4,7 @@
 mod clients;
 mod faults;
 mod protocol;
+mod writing;
 
 use rustls::crypto::aws_lc_rs;
 use scgate::model::Digest;

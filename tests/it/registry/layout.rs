@@ -24,6 +24,7 @@ use scgate::registry::Source;
 use scgate::registry::Way;
 use scgate::transport::Deadline;
 
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
 fn samples() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/samples/cosign-lab");
     if path.is_dir() {
@@ -288,10 +289,11 @@ fn what_is_no_layout_says_what_it_is() {
     let fault = |bytes: &[u8]| {
         let path = dir.path().join("file.tar");
         fs::write(&path, bytes).unwrap();
-        match open(&path).unwrap_err() {
-            Error::Layout { fault, .. } => fault,
-            other => panic!("{other}"),
-        }
+        let error = open(&path).unwrap_err();
+        let Error::Layout { fault, .. } = error else {
+            panic!("{error}");
+        };
+        fault
     };
     let layout = || {
         Tar::default()

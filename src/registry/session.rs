@@ -1,0 +1,420 @@
+//! Requests with the credentials that a registry demands.
+//!
+//! The request is made first; what the registry demands is answered, and remembered for its next
+//! requests. The credentials are tried in the order of the keyring, and nothing at last: public
+//! images stay readable with a stale password, and what is read is verified all the same.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use reqwest::Url;
+use reqwest::header;
+use reqwest::header::HeaderValue;
+use tokio::sync::OnceCell;
+
+use crate::model::Repository;
+use crate::model::printable;
+use crate::registry::Asked;
+use crate::registry::Error;
+use crate::registry::What;
+use crate::registry::auth;
+use crate::registry::auth::Demand;
+use crate::registry::auth::Realm;
+use crate::registry::auth::Trust;
+use crate::registry::helper;
+use crate::registry::keyring::Credential;
+use crate::registry::keyring::Kind;
+use crate::registry::keyring::Secret;
+use crate::registry::remote::Plan;
+use crate::registry::remote::Remote;
+use crate::registry::remote::host_of;
+use crate::registry::token;
+use crate::registry::token::Age;
+use crate::registry::token::Key;
+use crate::registry::token::Tokens;
+use crate::transport::Reply;
+use crate::transport::Tls;
+
+/// Credentials that are tried for one repository (the kubelet's loop, bounded).
+const MAX_CREDENTIALS: usize = 4;
+
+/// What was learned about registries.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    tokens: Tokens,
+    demands: Mutex<HashMap<String, Demand>>,
+    /// How many credentials a repository refused before one worked.
+    skipped: Mutex<HashMap<Repository, usize>>,
+    /// What helpers said, by program and server.
+    helped: Mutex<HashMap<(String, String), Helped>>,
+}
+
+type Helped = Arc<OnceCell<Result<Option<Kind>, String>>>;
+
+/// What goes into the `Authorization` header.
+struct Authorization {
+    header: HeaderValue,
+    /// The token and what it is kept under, when it may be one that has been kept too long.
+    cached: Option<(Key, Secret)>,
+}
+
+/// Why a credential gives no authorization.
+enum Unusable {
+    /// The next one may.
+    Refused(Box<Error>),
+    /// It is none for this demand.
+    Unfit,
+    /// The way to it failed: none may.
+    Failed(Box<Error>),
+}
+
+impl Remote {
+    /// Makes the request, with credentials if that is demanded.
+    pub(super) async fn authorized(&self, url: &Url, plan: &Plan<'_>) -> Result<Reply, Error> {
+        let host = plan.repository.host();
+        let mut demand = self.demand_of(host);
+        let mut plain = None;
+        if demand.is_none() {
+            let reply = self.send(url, plan, None).await?;
+            if reply.status != 401 {
+                return Ok(reply);
+            }
+            demand = self.learn(host, &reply);
+            if demand.is_none() {
+                let note = "it demands nothing that scgate can give";
+                return Err(super::status_error(plan.asked, &reply, note));
+            }
+            plain = Some(reply);
+        }
+        let mut asked_again = false;
+        loop {
+            let Some(current) = &demand else {
+                return Err(self.nothing_left(plan, None));
+            };
+            match self
+                .try_credentials(url, plan, current, plain.as_ref())
+                .await?
+            {
+                Ok(reply) => return Ok(reply),
+                // The registry may demand something else by now: once.
+                Err(reply) if reply.status == 401 && !asked_again => {
+                    let new = self.learn(host, &reply);
+                    if new.is_none() || new == demand {
+                        return Err(self.nothing_left(plan, Some(&reply)));
+                    }
+                    demand = new;
+                    asked_again = true;
+                }
+                Err(reply) => return Err(self.nothing_left(plan, Some(&reply))),
+            }
+        }
+    }
+
+    /// Tries one credential after the other. The inner error is the first refusal; `plain` is the
+    /// answer to the request without credentials, if it was made.
+    async fn try_credentials(
+        &self,
+        url: &Url,
+        plan: &Plan<'_>,
+        demand: &Demand,
+        plain: Option<&Reply>,
+    ) -> Result<Result<Reply, Reply>, Error> {
+        let credentials = self.credentials(plan.repository);
+        let skipped = self.skipped(plan.repository);
+        let mut refusal: Option<Reply> = None;
+        let mut failure: Option<Error> = None;
+        for (place, credential) in credentials.iter().enumerate().skip(skipped) {
+            let authorization = self.authorization(url, plan, demand, credential.as_ref());
+            let authorization = match authorization.await {
+                Ok(authorization) => authorization,
+                Err(Unusable::Failed(error)) => return Err(*error),
+                Err(Unusable::Unfit) if credential.is_some() => continue,
+                // A password is demanded and there is none: one repository of a registry may be
+                // public where another is not.
+                Err(Unusable::Unfit) => {
+                    let reply = match plain {
+                        Some(reply) => reply.clone(),
+                        None => self.send(url, plan, None).await?,
+                    };
+                    if !matches!(reply.status, 401 | 403) {
+                        return Ok(Ok(reply));
+                    }
+                    refusal.get_or_insert(reply);
+                    continue;
+                }
+                Err(Unusable::Refused(error)) => {
+                    failure.get_or_insert(*error);
+                    continue;
+                }
+            };
+            let mut reply = self.send(url, plan, Some(&authorization.header)).await?;
+            if reply.status == 401
+                && let Some((key, secret)) = &authorization.cached
+            {
+                self.session.tokens.forget(key, secret).await;
+                let renewed = self.authorization(url, plan, demand, credential.as_ref());
+                if let Ok(renewed) = renewed.await {
+                    reply = self.send(url, plan, Some(&renewed.header)).await?;
+                }
+            }
+            if !matches!(reply.status, 401 | 403) {
+                self.skip(plan.repository, place);
+                return Ok(Ok(reply));
+            }
+            refusal.get_or_insert(reply);
+        }
+        match (failure, refusal) {
+            // What the first credential met is what its owner has to know.
+            (Some(mut error), _) => {
+                if let Error::Status { detail, .. } = &mut error {
+                    let note = self.note(plan);
+                    *detail = match detail.as_str() {
+                        "" => note,
+                        said => format!("{said} ({note})"),
+                    };
+                }
+                Err(error)
+            }
+            (None, Some(reply)) => Ok(Err(reply)),
+            (None, None) => Err(self.nothing_left(plan, None)),
+        }
+    }
+
+    async fn send(
+        &self,
+        url: &Url,
+        plan: &Plan<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Reply, Error> {
+        let mut request = plan.request(url, plan.tls);
+        if let Some(value) = authorization {
+            request = request.header(header::AUTHORIZATION, value.clone());
+        }
+        let reply = self.transport.fetch(&request, plan.deadline).await;
+        reply.map_err(|source| plan.failed(source))
+    }
+
+    /// The credentials to try, and nothing at last.
+    fn credentials(&self, repository: &Repository) -> Vec<Option<Credential>> {
+        let found = self.keyring.lookup(repository).into_iter();
+        found
+            .take(MAX_CREDENTIALS)
+            .map(Some)
+            .chain([None])
+            .collect()
+    }
+
+    /// The header that answers `demand` with `credential`, or with nothing.
+    async fn authorization(
+        &self,
+        url: &Url,
+        plan: &Plan<'_>,
+        demand: &Demand,
+        credential: Option<&Credential>,
+    ) -> Result<Authorization, Unusable> {
+        let credential = match credential {
+            Some(credential) => Some(self.helped(plan, credential).await?),
+            None => None,
+        };
+        let fixed = |header: Option<HeaderValue>| match header {
+            Some(header) => Ok(Authorization {
+                header,
+                cached: None,
+            }),
+            None => Err(Unusable::Unfit),
+        };
+        if let Some(Kind::Bearer(token)) = credential.as_ref().map(|c| &c.kind) {
+            return fixed(token::bearer(token));
+        }
+        match demand {
+            Demand::Basic => fixed(credential.as_ref().and_then(token::basic)),
+            Demand::Bearer { realm, service } => {
+                let refused = |rule| {
+                    let asked = plan.asked.clone();
+                    Unusable::Failed(Box::new(Error::Refused { asked, rule }))
+                };
+                let realm =
+                    auth::judge_realm(realm, url, &self.settings.token_servers).map_err(refused)?;
+                if realm.trust == Trust::Anonymous && credential.is_some() {
+                    return Err(Unusable::Unfit);
+                }
+                let service = service.clone();
+                self.token(plan, &realm, service, credential.as_ref()).await
+            }
+        }
+    }
+
+    async fn token(
+        &self,
+        plan: &Plan<'_>,
+        realm: &Realm,
+        service: Option<String>,
+        credential: Option<&Credential>,
+    ) -> Result<Authorization, Unusable> {
+        let key = Key {
+            credential: credential.map(Credential::id),
+            host: plan.repository.host().to_owned(),
+            realm: realm.url.to_string(),
+            service,
+            // What is needed, not what the challenge says: some say `pull,push` to a reader.
+            scope: format!("repository:{}:pull", plan.repository.path()),
+        };
+        let place = host_of(&realm.url);
+        let asked = Asked::new(place.clone(), plan.repository.to_string(), What::Token);
+        let tls = match (realm.url.scheme(), plan.tls) {
+            ("http", _) => Tls::None,
+            // The operator's word about a registry holds for a token server on the same host.
+            (_, Tls::InsecureUnverified) if same_host(realm, plan.repository) => {
+                Tls::InsecureUnverified
+            }
+            _ => Tls::Verified,
+        };
+        let (transport, deadline) = (&self.transport, plan.deadline);
+        let exchange = token::exchange(transport, realm, tls, &key, credential, &asked, deadline);
+        let token = deadline.limit(&place, self.session.tokens.get(&key, exchange));
+        let token = match token.await {
+            Ok(Ok(token)) => token,
+            Ok(Err(
+                error @ Error::Status {
+                    status: 401 | 403, ..
+                },
+            )) => {
+                return Err(Unusable::Refused(Box::new(error)));
+            }
+            Ok(Err(error)) => return Err(Unusable::Failed(Box::new(error))),
+            Err(source) => {
+                let error = Error::Transport { asked, source };
+                return Err(Unusable::Failed(Box::new(error)));
+            }
+        };
+        match token::bearer(&token.secret) {
+            Some(header) => Ok(Authorization {
+                header,
+                cached: (token.age == Age::Cached).then_some((key, token.secret)),
+            }),
+            None => Err(Unusable::Failed(Box::new(Error::Malformed {
+                asked,
+                reason: "a token that no header can hold",
+            }))),
+        }
+    }
+
+    /// The credential itself, or what the helper that it names says.
+    async fn helped(
+        &self,
+        plan: &Plan<'_>,
+        credential: &Credential,
+    ) -> Result<Credential, Unusable> {
+        let Kind::Helper { program, server } = &credential.kind else {
+            return Ok(credential.clone());
+        };
+        let cell = {
+            let helped = &self.session.helped;
+            let mut helped = helped.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = (program.clone(), server.clone());
+            Arc::clone(helped.entry(key).or_default())
+        };
+        let asking = cell.get_or_init(|| helper::ask(program, server));
+        let said = plan.deadline.limit(plan.repository.host(), asking).await;
+        match said {
+            Ok(Ok(Some(kind))) => {
+                let origin = credential.origin().to_owned();
+                Ok(Credential::new(kind.clone(), origin))
+            }
+            Ok(Ok(None)) => Err(Unusable::Unfit),
+            Ok(Err(fault)) => Err(Unusable::Failed(Box::new(Error::Helper {
+                helper: program.clone(),
+                server: printable(server),
+                fault: fault.clone(),
+            }))),
+            Err(source) => Err(Unusable::Failed(Box::new(plan.failed(source)))),
+        }
+    }
+
+    /// The error when the registry demands what nothing here satisfies.
+    fn nothing_left(&self, plan: &Plan<'_>, reply: Option<&Reply>) -> Error {
+        let note = self.note(plan);
+        match reply {
+            Some(reply) => super::status_error(plan.asked, reply, &note),
+            None => Error::Status {
+                asked: plan.asked.clone(),
+                status: 401,
+                retry_after: None,
+                detail: note,
+            },
+        }
+    }
+
+    /// What was tried, for the one whose credentials they are.
+    fn note(&self, plan: &Plan<'_>) -> String {
+        let repository = plan.repository;
+        let found = self.keyring.lookup(repository);
+        if found.is_empty() {
+            return format!("no credentials for `{repository}` were found");
+        }
+        if let Some(Demand::Bearer { realm, .. }) = self.demand_of(repository.host())
+            && let Ok(realm) = Url::parse(&realm)
+            && self.is_untrusted(&realm, plan)
+        {
+            return format!(
+                "the credentials were not sent to its token server `{}`, which is under another \
+                 domain",
+                host_of(&realm)
+            );
+        }
+        let origins: Vec<_> = found.iter().map(Credential::origin).collect();
+        format!("tried: {}", origins.join(", "))
+    }
+
+    fn is_untrusted(&self, realm: &Url, plan: &Plan<'_>) -> bool {
+        let scheme = match plan.tls {
+            Tls::None => "http",
+            Tls::InsecureUnverified | Tls::Verified => "https",
+        };
+        let registry = Url::parse(&format!("{scheme}://{}/", plan.repository.host()));
+        let pairs = &self.settings.token_servers;
+        registry.is_ok_and(|registry| {
+            auth::judge_realm(realm.as_str(), &registry, pairs)
+                .is_ok_and(|realm| realm.trust == Trust::Anonymous)
+        })
+    }
+
+    fn demand_of(&self, host: &str) -> Option<Demand> {
+        let demands = &self.session.demands;
+        let demands = demands.lock().unwrap_or_else(PoisonError::into_inner);
+        demands.get(host).cloned()
+    }
+
+    /// Remembers what a 401 demands.
+    fn learn(&self, host: &str, reply: &Reply) -> Option<Demand> {
+        let values = reply.headers.get_all(header::WWW_AUTHENTICATE);
+        let demand = auth::demand(values.iter().filter_map(|value| value.to_str().ok()))?;
+        let demands = &self.session.demands;
+        let mut demands = demands.lock().unwrap_or_else(PoisonError::into_inner);
+        demands.insert(host.to_owned(), demand.clone());
+        Some(demand)
+    }
+
+    fn skipped(&self, repository: &Repository) -> usize {
+        let skipped = &self.session.skipped;
+        let skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
+        skipped.get(repository).copied().unwrap_or_default()
+    }
+
+    fn skip(&self, repository: &Repository, count: usize) {
+        let skipped = &self.session.skipped;
+        let mut skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
+        skipped.insert(repository.clone(), count);
+    }
+}
+
+fn same_host(realm: &Realm, repository: &Repository) -> bool {
+    let host = realm.url.host_str().unwrap_or_default();
+    let own = repository.host();
+    own == host
+        || own
+            .strip_prefix(host)
+            .is_some_and(|rest| rest.starts_with(':'))
+}
