@@ -46,3 +46,6 @@ pub mod output;
 
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+
+#[cfg(feature = "cli")]
+pub mod cli;

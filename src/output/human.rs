@@ -328,21 +328,9 @@ impl Page<'_> {
                         Claim::SourceRepositoryUri,
                         Claim::GithubWorkflowRepository,
                     ),
-                    (
-                        "ref",
-                        Claim::SourceRepositoryRef,
-                        Claim::GithubWorkflowRef,
-                    ),
-                    (
-                        "trigger",
-                        Claim::BuildTrigger,
-                        Claim::GithubWorkflowTrigger,
-                    ),
-                    (
-                        "runner",
-                        Claim::RunnerEnvironment,
-                        Claim::RunnerEnvironment,
-                    ),
+                    ("ref", Claim::SourceRepositoryRef, Claim::GithubWorkflowRef),
+                    ("trigger", Claim::BuildTrigger, Claim::GithubWorkflowTrigger),
+                    ("runner", Claim::RunnerEnvironment, Claim::RunnerEnvironment),
                 ];
                 let mut label = "claims";
                 for (name, claim, deprecated) in main {
@@ -365,7 +353,9 @@ impl Page<'_> {
         let annotations = signature.annotations().into_iter().flatten();
         let mut label = "notes";
         for (name, value) in annotations.clone().take(ANNOTATIONS) {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
             let note = crate::model::printable(&format!("{name}={value}"));
             self.sentence(label, &note)?;
             label = "";

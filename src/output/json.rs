@@ -121,7 +121,10 @@ impl<'a> Entry<'a> {
             root: report.root.as_ref().map(Digest::to_string),
             relaxed: &report.relaxed,
             proven: proven.iter().map(Proven::of).collect(),
-            denials: denials.iter().map(|denial| Denial::of(denial, report)).collect(),
+            denials: denials
+                .iter()
+                .map(|denial| Denial::of(denial, report))
+                .collect(),
             subjects: evidence
                 .subjects
                 .iter()
@@ -411,7 +414,11 @@ impl<'a> Signature<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "kind",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 enum Signer<'a> {
     Certificate {
         san: Name<'a>,

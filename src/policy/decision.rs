@@ -256,21 +256,12 @@ impl Policy {
             return settle(Vec::new(), denials);
         }
         let mut asked = 0_usize;
-        for at in 0..evidence.subjects.len() {
-            let Some(answer) = self.answer(evidence, at) else {
-                continue;
-            };
-            asked += 1;
         for (at, subject) in evidence.subjects.iter().enumerate() {
             let Some(answer) = self.about(evidence, at, subject) else {
                 continue;
             };
             asked += 1;
             match answer {
-                Ok(proof) => proven.push(proof),
-                Err(denial) => denials.push(denial),
-            }
-        }
                 Ok(proof) => proven.push(proof),
                 Err(denial) => denials.push(denial),
             }
