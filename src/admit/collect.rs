@@ -40,6 +40,7 @@ use crate::policy::Subject;
 use crate::registry::Candidate;
 use crate::registry::Error;
 use crate::registry::RawManifest;
+use crate::registry::Search;
 use crate::registry::Source;
 use crate::registry::Way;
 use crate::transport::Deadline;
@@ -250,7 +251,7 @@ impl<'a> Collector<'a> {
                 if is_index || descriptor.media_type.is_empty() || claims_attestation(descriptor) {
                     subject.role = Role::Unread;
                 }
-                subject.gaps.push(gap);
+                subject.unread = Some(gap);
             }
             Ok(Manifest::Index(index)) => {
                 subject.role = Role::Index;
@@ -343,7 +344,7 @@ impl<'a> Collector<'a> {
 
     /// Lists what may be evidence about one manifest, and reads it in waves until the policy is met.
     async fn evidence_of(&self, digest: Digest) -> Found {
-        let image = self.image_of(digest);
+        let image = self.image.sibling(digest);
         let scope = &self.gate.scope;
         let own = [self.image.repository().clone()];
         let places: &[Repository] = if scope.signature_repositories.is_empty() {
@@ -351,10 +352,12 @@ impl<'a> Collector<'a> {
         } else {
             &scope.signature_repositories
         };
-        let listings = join_all(places.iter().map(|place| {
-            self.source
-                .list(&image, place, &scope.search, self.deadline)
-        }))
+        let search = self.search();
+        let listings = join_all(
+            places
+                .iter()
+                .map(|place| self.source.list(&image, place, &search, self.deadline)),
+        )
         .await;
         let mut found = Found::default();
         let mut candidates = Vec::new();
@@ -407,8 +410,20 @@ impl<'a> Collector<'a> {
         found
     }
 
-    fn image_of(&self, digest: Digest) -> Pinned {
-        self.image.sibling(digest)
+    /// Where to look. A tag that by its definition holds the other kind of evidence is only read
+    /// when everything is.
+    fn search(&self) -> Search {
+        let mut search = self.gate.scope.search.clone();
+        if self.gate.scope.thoroughness != Thoroughness::Everything {
+            match self.policy().demand() {
+                Demand::Anything => false,
+                Demand::Attestation { .. } => search.ways.remove(&Way::SignatureTag),
+                Demand::FileSignature | Demand::Signature => {
+                    search.ways.remove(&Way::AttestationTag)
+                }
+            };
+        }
+        search
     }
 
     /// How likely a candidate is what the policy demands, by what its descriptor says. It only

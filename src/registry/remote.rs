@@ -285,7 +285,8 @@ impl Remote {
                 // A guess that a second try does not make better.
                 once: !last && *tls != Tls::None,
             };
-            let answer = self.follow(url, &plan).await;
+            // On the heap: four of these are a listing, and a walk makes many listings at once.
+            let answer = Box::pin(self.follow(url, &plan)).await;
             if last || !speaks_otherwise(&answer, *tls) {
                 if answer.is_ok() && ways.len() > 1 {
                     let mut spoken = self.spoken.lock().unwrap_or_else(PoisonError::into_inner);

@@ -90,6 +90,9 @@ impl<'a> Request<'a> {
     pub(super) async fn exchange(&self, inner: &Inner, deadline: Deadline) -> Result<Reply, Error> {
         let host = host_of(self.url);
         inner.judge(self.url)?;
+        if deadline.is_over() {
+            return Err(Error::Deadline { host });
+        }
         let lane = inner.lane(&host);
         let _permit = deadline.limit(&host, lane.acquire_owned()).await?;
         let clock = Clock {

@@ -1,12 +1,13 @@
 //! The offline ring: the public interface and the command line against an in-process world.
 #![expect(
-    clippy::expect_used,
+    clippy::as_conversions,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test stops at the first surprise"
 )]
 
+mod admit;
 mod mint;
 mod registry;
 mod sandbox_registry;

@@ -109,7 +109,8 @@ async fn only_a_true_404_on_every_way_is_nothing() {
             Code::RegistryRefused,
         ),
     ] {
-        for path in ["/referrers/", "/manifests/sha256-", ".sig", ".att"] {
+        let paths = ["/referrers/", "/manifests/sha256-", ".sig", ".att"];
+        let checks = paths.map(async |path| {
             let world = World::start(config(Referrers::Off)).await;
             world.registry.inject(Fault::new(kind.clone()).path(path));
             let expected = if path == "/manifests/sha256-" {
@@ -118,7 +119,8 @@ async fn only_a_true_404_on_every_way_is_nothing() {
                 vec![code]
             };
             assert_eq!(found(&world).await, (vec![], expected), "{kind:?} {path}");
-        }
+        });
+        futures_util::future::join_all(checks.map(Box::pin)).await;
     }
     // A page for people and an empty answer are no lists.
     for kind in [FaultKind::HtmlOk, FaultKind::EmptyOk] {
@@ -260,6 +262,22 @@ async fn all_pages_are_read_and_a_broken_one_is_a_gap() {
             (found_before, vec![code]),
             "{kind:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn more_pages_than_are_read_are_a_refusal() {
+    for (count, gaps) in [(20, vec![]), (21, vec![DenyCode::LimitExceeded])] {
+        let world = World::start(Config {
+            page_size: Some(1),
+            ..config(Referrers::Api)
+        })
+        .await;
+        for number in 0..count {
+            put_evidence(&world.registry, Some(world.image), number, None);
+        }
+        let found = found(&world).await;
+        assert_eq!((found.0.len(), found.1), (20, gaps));
     }
 }
 

@@ -118,7 +118,7 @@ async fn outcomes(kind: FaultKind) -> [Result<(), DenyCode>; 2] {
 #[tokio::test]
 async fn every_way_a_registry_fails_has_its_own_reason() {
     use DenyCode as Code;
-    for (kind, expected) in [
+    let checks = [
         (FaultKind::status(401), Code::RegistryUnauthorized),
         (FaultKind::status(403), Code::RegistryForbidden),
         (FaultKind::status(404), Code::ImageNotFound),
@@ -158,10 +158,12 @@ async fn every_way_a_registry_fails_has_its_own_reason() {
             },
             Code::RegistryRefused,
         ),
-    ] {
+    ]
+    .map(async |(kind, expected)| {
         let found = outcomes(kind.clone()).await;
         assert_eq!(found, [Err(expected), Err(expected)], "{kind:?}");
-    }
+    });
+    futures_util::future::join_all(checks.map(Box::pin)).await;
 }
 
 #[tokio::test]
