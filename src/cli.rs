@@ -6,12 +6,18 @@
 //! subcommand and each group of flags has a file of its own.
 
 mod answer;
+mod conformance;
 mod error;
+mod files;
+mod gate;
 mod identity;
 mod refused;
+mod registry;
 mod source;
 mod trust;
 mod verify;
+mod verify_attestation;
+mod verify_blob;
 
 use std::ffi::OsString;
 use std::io;
@@ -62,23 +68,37 @@ struct Cli {
 enum Command {
     /// Is this image signed, and by whom it must be?
     Verify(Box<verify::Verify>),
+    /// Is there an attestation of this type by whom it must be? Prints what it says.
+    VerifyAttestation(Box<verify_attestation::VerifyAttestation>),
+    /// Is this file signed, and by whom it must be?
+    VerifyBlob(Box<verify_blob::VerifyBlob>),
+    /// Is there a statement of this type about the file, by whom it must be?
+    VerifyBlobAttestation(Box<verify_blob::VerifyBlobAttestation>),
+    #[command(hide = true)]
+    Conformance(Box<conformance::Conformance>),
 }
 
 /// Runs one command.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let wrong = conformance::wrong_usage(&arguments);
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             let written = error.print().and_then(|()| io::stdout().flush());
             return match (error.use_stderr(), written) {
-                (true, _) => Outcome::Usage,
+                (true, _) => wrong,
                 (false, Ok(())) => Outcome::Allowed,
                 (false, Err(_)) => Outcome::Undecided,
             };
         }
     };
     let done = match cli.command {
-        Command::Verify(verify) => verify.run(),
+        Command::Verify(asked) => asked.run(),
+        Command::VerifyAttestation(asked) => asked.run(),
+        Command::VerifyBlob(asked) => asked.run(),
+        Command::VerifyBlobAttestation(asked) => asked.run(),
+        Command::Conformance(asked) => asked.run(),
     };
     done.unwrap_or_else(|error| {
         say("error", &error.to_string());

@@ -12,8 +12,8 @@ use std::str::FromStr;
 use crate::admit::Report;
 use crate::cli::Outcome;
 use crate::cli::UsageError;
+use crate::cli::files::show;
 use crate::cli::say;
-use crate::cli::trust::show;
 use crate::output::Colour;
 use crate::output::Format;
 use crate::output::Look;
@@ -164,8 +164,8 @@ impl Answers {
     }
 }
 
-/// Writes verified data to stdout.
-pub(super) fn write_data(outcome: Outcome, lines: &[Vec<u8>]) -> Outcome {
+/// Writes verified data to stdout, after everything was allowed.
+pub(super) fn write_data(lines: &[Vec<u8>]) -> Outcome {
     let mut to = BufWriter::new(io::stdout().lock());
     let mut write = || {
         for line in lines {
@@ -174,13 +174,16 @@ pub(super) fn write_data(outcome: Outcome, lines: &[Vec<u8>]) -> Outcome {
         }
         to.flush()
     };
-    let written = write().map_err(|error| {
-        say(
-            "error",
-            &format!("the answer could not be written: {error}"),
-        );
-    });
-    settled(outcome, written)
+    match write() {
+        Ok(()) => Outcome::Allowed,
+        Err(error) => {
+            say(
+                "error",
+                &format!("the answer could not be written: {error}"),
+            );
+            Outcome::Undecided
+        }
+    }
 }
 
 fn settled(outcome: Outcome, written: Result<(), ()>) -> Outcome {

@@ -7,11 +7,19 @@ use crate::model::ReferenceError;
 use crate::policy::PatternError;
 use crate::policy::PolicyError;
 use crate::registry;
+use crate::registry::KeyringError;
+use crate::transport;
 use crate::verify::TrustError;
 
 /// Wrong usage or configuration. Its text is one sentence that names the thing and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UsageError {
+    /// A file of credentials that cannot be read.
+    #[error("`{flag}`: {source}")]
+    Authfile {
+        flag: &'static str,
+        source: KeyringError,
+    },
     /// A digest where nothing says in which repository.
     #[error(
         "`{text}` names no repository (write `NAME@{text}`, or name a layout with `--layout PATH`)"
@@ -77,6 +85,13 @@ pub(super) enum UsageError {
     /// A point in time that is none.
     #[error("`--at {value}`: {source}")]
     Time { value: String, source: NotATime },
+    /// CA certificates or a proxy that are none.
+    #[error("`{flag} {value}`: {source}")]
+    Transport {
+        flag: &'static str,
+        value: String,
+        source: transport::Error,
+    },
     /// A trusted root or a key that does not load.
     #[error("`{flag} {path}`: {source}")]
     Trust {

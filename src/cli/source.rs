@@ -1,12 +1,12 @@
 //! Which images, where they and their evidence lie, and how far to look.
 
-use core::time::Duration;
 use std::env;
 use std::path::PathBuf;
 
 use crate::admit::Scope;
 use crate::admit::Thoroughness;
 use crate::cli::UsageError;
+use crate::cli::registry::RegistryFlags;
 use crate::cli::say;
 use crate::model::Digest;
 use crate::model::Limits;
@@ -76,16 +76,8 @@ pub(super) struct ImageFlags {
     #[arg(help_heading = "Evidence")]
     attachment_tag_prefix: String,
 
-    /// Time for everything, such as `30s` or `2m30s`.
-    #[arg(
-        long,
-        short,
-        value_name = "TIME",
-        default_value = "3m",
-        env = "SCGATE_TIMEOUT"
-    )]
-    #[arg(value_parser = parse_duration, help_heading = "Registry")]
-    pub(super) timeout: Duration,
+    #[command(flatten)]
+    pub(super) registry: RegistryFlags,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -148,29 +140,41 @@ impl ImageFlags {
         self.platform.iter().map(parse).collect()
     }
 
-    /// Parses the references and opens the source.
-    pub(super) fn question(&self, limits: &Limits) -> Result<Question, UsageError> {
+    /// Parses the references and opens the source. `least` is how far to look without a flag.
+    pub(super) fn question(
+        &self,
+        least: Thoroughness,
+        limits: &Limits,
+    ) -> Result<Question, UsageError> {
         let references = self
             .references
             .iter()
             .map(|text| self.reference(text))
             .collect::<Result<Vec<_>, _>>()?;
         let parent = self.parent_of(&references)?;
-        let scope = self.scope()?;
-        let Some(path) = &self.layout else {
-            return Err(UsageError::Missing {
-                what: "a place to read from",
-                remedy: "`--layout PATH`",
-            });
-        };
-        let layout = Layout::open(path, limits).map_err(UsageError::Layout)?;
-        let references = if references.is_empty() {
-            vec![Reference::in_layout(None, None)]
-        } else {
-            references
+        let scope = self.scope(least)?;
+        let (source, references) = match &self.layout {
+            Some(path) => {
+                let layout = Layout::open(path, limits).map_err(UsageError::Layout)?;
+                let references = if references.is_empty() {
+                    vec![Reference::in_layout(None, None)]
+                } else {
+                    references
+                };
+                (Source::Layout(layout), references)
+            }
+            None => {
+                let images = references.iter().map(Reference::repository);
+                let hosts = images
+                    .chain(&scope.signature_repositories)
+                    .map(|repository| repository.host().to_owned())
+                    .collect();
+                let remote = self.registry.remote(hosts, limits)?;
+                (Source::Remote(remote), references)
+            }
         };
         Ok(Question {
-            source: Source::Layout(layout),
+            source,
             references,
             parent,
             scope,
@@ -231,7 +235,7 @@ impl ImageFlags {
         Ok(Some(digest))
     }
 
-    fn scope(&self) -> Result<Scope, UsageError> {
+    fn scope(&self, least: Thoroughness) -> Result<Scope, UsageError> {
         let mut search = Search::default();
         let prefix = &self.attachment_tag_prefix;
         if !prefix.is_empty() {
@@ -250,7 +254,7 @@ impl ImageFlags {
             thoroughness: if self.all_evidence {
                 Thoroughness::Everything
             } else {
-                Thoroughness::UntilProven
+                least
             },
             signature_repositories: self.signature_repositories()?,
             search,
@@ -287,15 +291,5 @@ impl ImageFlags {
             }
             _ => Ok(Vec::new()),
         }
-    }
-}
-
-/// A time as Go writes it, and as most people do.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "a time is such as `30s` or `2m30s`, and more than none".to_owned();
-    let duration: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    match Duration::try_from(duration) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err(wrong()),
     }
 }

@@ -1,9 +1,6 @@
 //! Who is trusted to vouch, and what may be missing: a trusted root or a key, and the relaxations
 //! that cosign offers. Trust comes from files that are named, or from the embedded public-good root.
 
-use std::fs::File;
-use std::io;
-use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +10,8 @@ use sigstore_trust_root::SigstoreInstance;
 
 use crate::admit::Trusted;
 use crate::cli::UsageError;
+use crate::cli::files::read_file;
+use crate::cli::files::show;
 use crate::cli::say;
 use crate::model::Limits;
 use crate::model::Timestamp;
@@ -93,9 +92,10 @@ impl Grounds {
 }
 
 impl TrustFlags {
-    /// Reads the files that are named.
+    /// Reads the files that are named. `embedded` is the root that counts when none is.
     pub(super) fn grounds(
         &self,
+        embedded: Embedded,
         key: Option<&Path>,
         limits: &Limits,
     ) -> Result<Grounds, UsageError> {
@@ -111,8 +111,8 @@ impl TrustFlags {
             // A key whose signatures need no log entry needs nobody to vouch for one.
             None if key.is_some() && self.insecure_ignore_tlog => None,
             None => {
-                let root = embedded(SigstoreInstance::PublicGood, limits)?;
-                notices.extend(age(&root, now));
+                let root = embedded.root(limits)?;
+                notices.extend(embedded.age(&root, now));
                 Some(root)
             }
         };
@@ -192,25 +192,41 @@ fn read_root(path: &Path, limits: &Limits) -> Result<TrustRoot, UsageError> {
 }
 
 /// A root that is part of scgate.
-fn embedded(instance: SigstoreInstance, limits: &Limits) -> Result<TrustRoot, UsageError> {
-    let json = instance.embedded_trusted_root_json();
-    TrustRoot::parse(json.as_bytes(), limits).map_err(|source| UsageError::Trust {
-        flag: "--trusted-root",
-        path: "(embedded)".to_owned(),
-        source,
-    })
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Embedded {
+    PublicGood,
+    Staging,
 }
 
-/// How old the embedded root is: only its user can know whether the instance has changed since.
-fn age(root: &TrustRoot, now: Timestamp) -> Option<(&'static str, String)> {
-    let newest = root.newest_start()?;
-    let days = (now.unix_seconds() - newest.unix_seconds()) / (24 * 60 * 60);
-    let text = format!(
-        "the public-good one that is part of scgate {}; its newest key is from {newest}, {days} \
-         days ago (`--trusted-root FILE` names another)",
-        env!("CARGO_PKG_VERSION")
-    );
-    Some(("trusted root", text))
+impl Embedded {
+    fn root(self, limits: &Limits) -> Result<TrustRoot, UsageError> {
+        let instance = match self {
+            Self::PublicGood => SigstoreInstance::PublicGood,
+            Self::Staging => SigstoreInstance::Staging,
+        };
+        let json = instance.embedded_trusted_root_json();
+        TrustRoot::parse(json.as_bytes(), limits).map_err(|source| UsageError::Trust {
+            flag: "--trusted-root",
+            path: "(embedded)".to_owned(),
+            source,
+        })
+    }
+
+    /// How old it is: only its user can know whether the instance has changed since.
+    fn age(self, root: &TrustRoot, now: Timestamp) -> Option<(&'static str, String)> {
+        let name = match self {
+            Self::PublicGood => "public-good",
+            Self::Staging => "staging",
+        };
+        let newest = root.newest_start()?;
+        let days = (now.unix_seconds() - newest.unix_seconds()) / (24 * 60 * 60);
+        let text = format!(
+            "the {name} one that is part of scgate {}; its newest key is from {newest}, {days} \
+             days ago (`--trusted-root FILE` names another)",
+            env!("CARGO_PKG_VERSION")
+        );
+        Some(("trusted root", text))
+    }
 }
 
 fn read_key(path: &Path, limits: &Limits) -> Result<ManagedKey, UsageError> {
@@ -232,38 +248,4 @@ fn read_key(path: &Path, limits: &Limits) -> Result<ManagedKey, UsageError> {
         path: show(path),
         source,
     })
-}
-
-/// Reads a file that a flag names, up to a bound.
-pub(super) fn read_file(
-    flag: &'static str,
-    path: &Path,
-    limit: usize,
-) -> Result<Vec<u8>, UsageError> {
-    let bytes = read_bounded(path, limit).map_err(|source| UsageError::File {
-        flag,
-        path: show(path),
-        source,
-    })?;
-    if bytes.len() > limit {
-        return Err(UsageError::FileSize {
-            flag,
-            path: show(path),
-            limit,
-        });
-    }
-    Ok(bytes)
-}
-
-/// The bytes of a file, or one more than `limit` of them.
-pub(super) fn read_bounded(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// A path for people.
-pub(super) fn show(path: &Path) -> String {
-    crate::model::printable(&path.to_string_lossy())
 }

@@ -180,6 +180,7 @@ impl<'a> Policy<'a> {
     fn of(report: &'a Report) -> Self {
         let policy = &report.policy;
         let (demand, predicate_types) = match policy.demand() {
+            Demand::Anything => ("anything", [].as_slice()),
             Demand::Attestation { predicate_types } => ("attestation", predicate_types.as_slice()),
             Demand::FileSignature => ("file-signature", [].as_slice()),
             Demand::Signature => ("signature", [].as_slice()),

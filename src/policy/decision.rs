@@ -395,6 +395,7 @@ impl Policy {
             )
         };
         let (code, wanted) = match self.demand() {
+            Demand::Anything => (DenyCode::NoSignature, "evidence"),
             Demand::Attestation { .. } => (DenyCode::NoAttestation, "attestation of that type"),
             Demand::FileSignature => (DenyCode::NoSignature, "signature over the file"),
             Demand::Signature => (DenyCode::NoSignature, "signature"),
@@ -454,6 +455,7 @@ impl Policy {
     pub fn requirement(&self) -> String {
         let names: Vec<_> = self.rules.signers.iter().map(|s| s.name.as_str()).collect();
         let what = match self.demand() {
+            Demand::Anything => "evidence".to_owned(),
             Demand::Attestation { predicate_types } => {
                 format!("an attestation of type {}", predicate_types.join(" or "))
             }
