@@ -4,6 +4,8 @@
 //! `snapshots/`. Keys are random, so digests are replaced by the order in which they come; times are
 //! fixed. `BLESS=1` writes the files anew.
 
+mod schema;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -19,6 +21,7 @@ use scgate::model::DenyCode;
 use scgate::model::Digest;
 use scgate::model::Limits;
 use scgate::model::Outcome;
+use scgate::model::Platform;
 use scgate::output::Colour;
 use scgate::output::Format;
 use scgate::output::Look;
@@ -52,6 +55,7 @@ use scgate::verify::Terms;
 use scgate::verify::TrustRoot;
 use serde_json::Value;
 
+use self::schema::Schema;
 use crate::admit::shop::Shop;
 use crate::admit::shop::now;
 
@@ -71,6 +75,10 @@ fn text(reports: &[Report]) -> String {
 
 fn json(reports: &[Report]) -> Value {
     serde_json::from_str(&written(reports, Format::Json, Look::default())).unwrap()
+}
+
+fn schema() -> Schema {
+    Schema::read(&root().join("docs/json-v1.schema.json"))
 }
 
 fn compare(path: &Path, actual: &str) {
@@ -124,8 +132,10 @@ fn snapshot(name: &str, reports: &[Report], host: &str) {
         ("cosign.json", Format::CosignJson),
     ] {
         let out = written(reports, format, Look::default());
-        if format == Format::Text {
-            narrow(&out);
+        match format {
+            Format::Json => schema().hold(&serde_json::from_str(&out).unwrap()),
+            Format::Text => narrow(&out),
+            _ => {}
         }
         compare(&dir.join(format!("{name}.{suffix}")), &masked(&out, host));
     }
@@ -186,7 +196,9 @@ async fn an_image_that_is_not_there_has_no_digest() {
 #[tokio::test]
 async fn a_platform_covered_by_the_index_that_was_named() {
     let shop = shop(Covers::Index).await;
-    shop.sign(shop.index);
+    let notes = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
+    let content = Content::image_with(shop.index, &notes);
+    shop.attach(shop.index, &shop.minted(content));
     let child = format!("@{}", shop.amd64);
     let report = shop.ask_for(&child, Some(shop.index)).await;
     snapshot("through-parent", &[report], &shop.registry.host());
@@ -378,6 +390,56 @@ async fn colour_changes_nothing_but_colour() {
     assert!(plain.ends_with("2 references: 0 allowed, 2 denied, 0 undecided\n"));
     let wide = written(&reports, Format::Text, Look::new(200, Colour::Never));
     assert!(wide.lines().count() < plain.lines().count());
+}
+
+#[tokio::test]
+async fn attestations_for_platforms_of_which_one_is_gone() {
+    let mut shop = shop(Covers::Platforms).await;
+    let predicate_types = vec!["https://spdx.dev/Document".to_owned()];
+    shop.demand = Demand::Attestation { predicate_types };
+    shop.attest(shop.amd64, "https://spdx.dev/Document");
+    let mut gone = shop.entry(shop.arm64, "linux", "arm64");
+    gone["digest"] = Digest::sha256(b"gone").to_string().into();
+    let index = shop.put_index(&[shop.entry(shop.amd64, "linux", "amd64"), gone]);
+    shop.platforms = ["linux/amd64", "linux/arm64", "linux/riscv64"]
+        .iter()
+        .filter_map(|platform| Platform::parse(platform))
+        .collect();
+    let report = shop.ask(index).await;
+    snapshot("attestations", &[report], &shop.registry.host());
+}
+
+#[tokio::test]
+async fn more_manifests_than_a_decision_may_have() {
+    let mut shop = shop(Covers::IndexAndPlatforms).await;
+    shop.sign_legacy(shop.amd64, 0, true);
+    shop.limits.manifests = 2;
+    let report = shop.ask(shop.index).await;
+    snapshot("too-many", &[report], &shop.registry.host());
+}
+
+#[test]
+fn the_schema_has_no_member_that_nothing_writes() {
+    let mut schema = schema();
+    for file in fs::read_dir(root().join("tests/it/snapshots")).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if !name.ends_with(".json") || name.ends_with(".cosign.json") {
+            continue;
+        }
+        // Digests are masked there: of their members only the names are of interest.
+        let text = fs::read_to_string(&path).unwrap();
+        let text = regex::Regex::new("<#+[0-9]{2}>")
+            .unwrap()
+            .replace_all(&text, |masked: &regex::Captures<'_>| {
+                "0".repeat(masked[0].len())
+            });
+        schema.hold(&serde_json::from_str(&text).unwrap());
+    }
+    // What an unread or nested parent would have, every subject has.
+    let unmet = schema.unmet();
+    let expected = ["parent/gaps", "parent/platform", "parent/unread"];
+    assert_eq!(unmet, expected);
 }
 
 #[test]
