@@ -12,6 +12,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use regex::Captures;
+use regex::Regex;
 use scgate::admit::Gate;
 use scgate::admit::Report;
 use scgate::admit::Scope;
@@ -22,6 +24,7 @@ use scgate::model::Digest;
 use scgate::model::Limits;
 use scgate::model::Outcome;
 use scgate::model::Platform;
+use scgate::model::media_type;
 use scgate::output::Colour;
 use scgate::output::Format;
 use scgate::output::Look;
@@ -39,10 +42,12 @@ use scgate::policy::Signer;
 use scgate::policy::Who;
 use scgate::sandbox::mint::Content;
 use scgate::sandbox::mint::KeyKind;
+use scgate::sandbox::mint::LegacyChain;
 use scgate::sandbox::mint::Mint;
 use scgate::sandbox::mint::Order;
 use scgate::sandbox::mint::SigningKey;
 use scgate::sandbox::mint::email;
+use scgate::sandbox::mint::legacy_manifest;
 use scgate::sandbox::mint::pem;
 use scgate::sandbox::registry::Config;
 use scgate::sandbox::registry::Fault;
@@ -56,6 +61,7 @@ use scgate::verify::TrustRoot;
 use serde_json::Value;
 
 use self::schema::Schema;
+use crate::admit::shop::REPO;
 use crate::admit::shop::Shop;
 use crate::admit::shop::now;
 
@@ -99,28 +105,20 @@ fn compare(path: &Path, actual: &str) {
 /// has the number of the long one, and in its own length, so that lines break where they did.
 fn masked(text: &str, host: &str) -> String {
     let text = text.replace(host, "registry.test");
+    let base64 = Regex::new("\"[A-Za-z0-9+/]{90,}=*\"").unwrap();
+    let text = base64.replace_all(&text, "\"<base64>\"").into_owned();
+    let digits = Regex::new("[0-9a-f]{12,}").unwrap();
     let mut seen: Vec<String> = Vec::new();
-    let mut out = String::new();
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
-        let run = rest.find(|c| !hex(c)).unwrap_or(rest.len());
-        if run >= 12 {
-            let begin = &rest[..12];
-            let at = seen.iter().position(|known| known == begin);
-            let at = at.unwrap_or_else(|| {
-                seen.push(begin.to_owned());
-                seen.len() - 1
-            });
-            out.push_str(&format!("<{}{at:02}>", "#".repeat(run - 4)));
-        } else {
-            out.push_str(&rest[..run]);
-        }
-        let next = rest[run..].chars().next().map_or(0, char::len_utf8);
-        out.push_str(&rest[run..run + next]);
-        rest = &rest[run + next..];
-    }
-    out
+    let number = |run: &Captures<'_>| {
+        let begin: String = run[0].chars().take(12).collect();
+        let known = seen.iter().position(|other| *other == begin);
+        let number = known.unwrap_or_else(|| {
+            seen.push(begin);
+            seen.len() - 1
+        });
+        format!("<{}{number:02}>", "#".repeat(run[0].len() - 4))
+    };
+    digits.replace_all(&text, number).into_owned()
 }
 
 /// Compares a report in all three forms.
@@ -202,6 +200,37 @@ async fn a_platform_covered_by_the_index_that_was_named() {
     let child = format!("@{}", shop.amd64);
     let report = shop.ask_for(&child, Some(shop.index)).await;
     snapshot("through-parent", &[report], &shop.registry.host());
+}
+
+#[tokio::test]
+async fn a_legacy_signature_has_the_members_that_cosign_gives_it() {
+    let shop = shop(Covers::Index).await;
+    let notes = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
+    let content = Content::simple_signing(REPO, shop.index, &notes);
+    let payload: Value = serde_json::from_slice(content.payload()).unwrap();
+    let layer = shop.minted(content).legacy_layer(LegacyChain::Full);
+    let manifest = legacy_manifest(std::slice::from_ref(&layer));
+    for blob in &manifest.blobs {
+        shop.registry.put_blob(REPO, blob.clone());
+    }
+    let tag = format!("sha256-{}.sig", shop.index.hex());
+    shop.registry
+        .put_manifest(REPO, media_type::IMAGE, manifest.bytes(), Some(&tag));
+    let reports = [shop.ask(shop.index).await];
+    let out = written(&reports, Format::CosignJson, Look::default());
+    let out: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(out[0]["critical"], payload["critical"]);
+    let optional = &out[0]["optional"];
+    assert_eq!(optional["env"], "prod");
+    assert_eq!(optional["Subject"], shop.identity.san.value());
+    assert_eq!(optional["githubWorkflowRepository"], REPO);
+    for (member, annotation) in [
+        ("Bundle", "dev.sigstore.cosign/bundle"),
+        ("RFC3161Timestamp", "dev.sigstore.cosign/rfc3161timestamp"),
+    ] {
+        let own: Value = serde_json::from_str(&layer.annotations[annotation]).unwrap();
+        assert_eq!(optional[member], own, "{member}");
+    }
 }
 
 /// A gate over files.
@@ -421,6 +450,7 @@ async fn more_manifests_than_a_decision_may_have() {
 #[test]
 fn the_schema_has_no_member_that_nothing_writes() {
     let mut schema = schema();
+    let masks = Regex::new("<#+[0-9]{2}>").unwrap();
     for file in fs::read_dir(root().join("tests/it/snapshots")).unwrap() {
         let path = file.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -429,11 +459,7 @@ fn the_schema_has_no_member_that_nothing_writes() {
         }
         // Digests are masked there: of their members only the names are of interest.
         let text = fs::read_to_string(&path).unwrap();
-        let text = regex::Regex::new("<#+[0-9]{2}>")
-            .unwrap()
-            .replace_all(&text, |masked: &regex::Captures<'_>| {
-                "0".repeat(masked[0].len())
-            });
+        let text = masks.replace_all(&text, |mask: &Captures<'_>| "0".repeat(mask[0].len()));
         schema.hold(&serde_json::from_str(&text).unwrap());
     }
     // What an unread or nested parent would have, every subject has.

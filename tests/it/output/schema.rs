@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use regex::Regex;
 use serde_json::Value;
 
 /// The schema, and which members of it have been met.
@@ -75,7 +76,7 @@ impl Schema {
                 },
                 "minimum" => value.as_u64() >= wanted.as_u64(),
                 "pattern" => {
-                    let pattern = regex::Regex::new(wanted.as_str().unwrap()).unwrap();
+                    let pattern = Regex::new(wanted.as_str().unwrap()).unwrap();
                     value.as_str().is_some_and(|text| pattern.is_match(text))
                 }
                 "required" => wanted
