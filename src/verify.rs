@@ -119,6 +119,61 @@ pub struct VerifiedSignature {
     logs: Vec<LoggedAt>,
     payload: Option<Arc<Vec<u8>>>,
     facts: Facts,
+    beside: Option<Box<BesideLegacy>>,
+}
+
+/// What stands beside a legacy signature, as it was verified, for those who print it on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct BesideLegacy {
+    /// The log entry with its promise.
+    pub entry: Option<PromisedEntry>,
+    /// The DER timestamp response.
+    pub timestamp: Option<Vec<u8>>,
+}
+
+/// A log entry as a legacy signature carries it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct PromisedEntry {
+    /// The body, as the log returned it.
+    pub body: Vec<u8>,
+    /// The signed promise (SET).
+    pub promise: Vec<u8>,
+    /// The time that is promised, in seconds since 1970.
+    pub integrated_time: i64,
+    /// The position in the log.
+    pub index: u64,
+    /// The log's key id.
+    pub log_id: Vec<u8>,
+}
+
+impl BesideLegacy {
+    /// Of an entry that the log vouches for, and a timestamp that an authority does.
+    fn of(
+        bundle: &Bundle,
+        logged: &[LogEntry<'_>],
+        times: &[AuthenticatedTime],
+    ) -> Option<Box<Self>> {
+        if bundle.layout != Layout::LegacySignature {
+            return None;
+        }
+        let entry = bundle.entries.first().filter(|_| !logged.is_empty());
+        let entry = entry.and_then(|entry| {
+            Some(PromisedEntry {
+                body: entry.body.clone(),
+                promise: entry.promise.clone()?,
+                integrated_time: entry.integrated_time?,
+                index: entry.index,
+                log_id: entry.log_id.clone(),
+            })
+        });
+        let stamped = times
+            .iter()
+            .any(|time| time.source == TimeSource::Timestamp);
+        let timestamp = bundle.timestamps.first().filter(|_| stamped).cloned();
+        Some(Box::new(Self { entry, timestamp }))
+    }
 }
 
 /// Who signed.
@@ -283,6 +338,12 @@ impl VerifiedSignature {
         }
     }
 
+    /// What stands beside a legacy signature. Other layouts keep nothing.
+    #[must_use]
+    pub fn beside_legacy(&self) -> Option<&BesideLegacy> {
+        self.beside.as_deref()
+    }
+
     /// The payload that was signed: an in-toto statement or a simple-signing document.
     #[must_use]
     pub fn payload(&self) -> Option<&[u8]> {
@@ -357,6 +418,7 @@ pub fn verify(
             Trust::Key(_, None) => None,
         },
         signer: signer.into_signer(),
+        beside: BesideLegacy::of(bundle, &logged, &times),
         times,
         logs: logged.into_iter().map(|entry| entry.at).collect(),
         payload,

@@ -9,5 +9,6 @@
 
 mod admit;
 mod mint;
+mod output;
 mod registry;
 mod sandbox_registry;
