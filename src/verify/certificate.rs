@@ -309,10 +309,11 @@ impl<'a> Leaf<'a> {
                 reason: "the path ends outside of the trust root".to_owned(),
             })?;
         let trusted = authority.chain.get(at..).unwrap_or_default();
-        if !trusted
-            .first()
-            .is_some_and(|issuer| issuer.allows_below(path.len()))
-        {
+        let allowed = trusted
+            .iter()
+            .zip(path.len()..)
+            .all(|(issuer, below)| issuer.allows_below(below));
+        if !allowed {
             return Err(Error::CertificateUntrusted {
                 reason: "the path is longer than its authority allows".to_owned(),
             });
