@@ -216,6 +216,7 @@ impl<'a> Leaf<'a> {
             "bytes in a certificate",
         )?;
         let certificate = read(bytes)?;
+        serial_number(certificate.raw_serial())?;
         profile(&certificate)?;
         let san = san(&certificate, limits)?;
         let (issuer, claims) = fulcio_extensions(&certificate, limits)?;
@@ -401,6 +402,19 @@ fn read(bytes: &[u8]) -> Result<X509Certificate<'_>, Error> {
         seen.push(oid);
     }
     Ok(certificate)
+}
+
+/// Positive and at most 20 bytes (RFC 5280 section 4.1.2.2). Asked of leaves alone: authorities that
+/// operators trust have had the number 0.
+fn serial_number(content: &[u8]) -> Result<(), Error> {
+    let positive = content.first().is_some_and(|first| *first < 0x80);
+    if positive && content.iter().any(|octet| *octet != 0) && content.len() <= 20 {
+        Ok(())
+    } else {
+        Err(malformed(
+            "its serial number is not positive and of 20 bytes at most",
+        ))
+    }
 }
 
 #[expect(
