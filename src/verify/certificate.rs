@@ -362,7 +362,21 @@ impl<'a> Leaf<'a> {
                 None,
                 None,
             )
-            .map_err(|error| untrusted(&error))?;
+            .map_err(|error| {
+                // The leaf's own window was judged before: this one is of a certificate above it.
+                let ended = matches!(
+                    error,
+                    webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. }
+                );
+                if ended {
+                    Error::AuthorityOutsideValidity {
+                        time: at,
+                        window: "of a certificate that the evidence brings".to_owned(),
+                    }
+                } else {
+                    untrusted(&error)
+                }
+            })?;
         let brought = path
             .intermediate_certificates()
             .map(|certificate| certificate.der().into_owned())
