@@ -8,5 +8,7 @@
 )]
 
 mod mint;
+mod mutation;
+mod oracle;
 mod registry;
 mod sandbox_registry;
