@@ -219,7 +219,7 @@ pub enum TimeSource {
 pub struct LoggedAt {
     /// The log's key id.
     pub log: Digest,
-    /// The position of the entry in the log.
+    /// The position of the entry: over all shards where a promise covers it, else in its own tree.
     pub index: u64,
     /// Whether it is proven to be in the log, or only promised.
     pub evidence: LogEvidence,
@@ -665,7 +665,7 @@ fn log_entries<'a>(
         verified.push(LogEntry {
             at: LoggedAt {
                 log: Digest::from_sha256(id),
-                index: entry.index,
+                index: logged.index,
                 evidence: if logged.included {
                     LogEvidence::Included
                 } else {

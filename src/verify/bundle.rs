@@ -502,7 +502,7 @@ impl RawEntry<'_> {
     fn entry(self, limits: &Limits) -> Result<Entry, Error> {
         Exceeded::unless(
             self.canonicalized_body.0.len(),
-            limits.attestation_bytes,
+            limits.log_body_bytes,
             "bytes in a log entry",
         )?;
         let proof = match self.inclusion_proof {

@@ -357,7 +357,7 @@ impl RawLog {
         let body = encoding::decode(&self.payload.body).ok_or(Error::LogEntryMalformed {
             rule: "its body is not base64",
         })?;
-        Exceeded::unless(body.len(), limits.attestation_bytes, "bytes in a log entry")?;
+        Exceeded::unless(body.len(), limits.log_body_bytes, "bytes in a log entry")?;
         let kind: Kind = serde_json::from_slice(&body).map_err(|_| Error::LogEntryMalformed {
             rule: "its body is not JSON with kind and apiVersion",
         })?;

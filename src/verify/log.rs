@@ -47,6 +47,8 @@ pub(super) enum Signer<'a> {
 pub(super) struct Logged {
     /// Whether an inclusion proof was verified, not only a promise.
     pub(super) included: bool,
+    /// The position that the promise covers, or else the one that the proof proves.
+    pub(super) index: u64,
     /// The time that the log promised.
     pub(super) time: Option<Timestamp>,
 }
@@ -73,8 +75,14 @@ pub(super) fn verify(
         }
         None => None,
     };
+    // Without a promise nothing vouches for the entry's own index.
+    let index = match (&time, &entry.proof) {
+        (None, Some(proof)) => proof.index,
+        _ => entry.index,
+    };
     Ok(Logged {
         included: entry.proof.is_some(),
+        index,
         time,
     })
 }

@@ -9,6 +9,8 @@
 
 mod admit;
 mod mint;
+mod mutation;
+mod oracle;
 mod output;
 mod registry;
 mod sandbox_registry;
