@@ -8,6 +8,7 @@
 )]
 
 mod admit;
+mod fuzz_corpus;
 mod mint;
 mod registry;
 mod sandbox_registry;
