@@ -64,6 +64,8 @@ pub struct Scope {
 pub enum Thoroughness {
     /// Read and verify everything, of every manifest in the image.
     Everything,
+    /// Read and verify everything about the manifests that the policy asks about.
+    EverythingAsked,
     /// Stop when the policy is met; before a refusal everything is read.
     #[default]
     UntilProven,

@@ -26,16 +26,26 @@
 //! * `sandbox`: a Sigstore in memory and a registry on loopback, for tests.
 //! * `cli`: the command line.
 
-#[cfg(feature = "net")]
-pub mod admit;
 pub mod model;
-#[cfg(feature = "net")]
-pub mod output;
+
+pub mod verify;
+
 pub mod policy;
-#[cfg(feature = "net")]
-pub mod registry;
-#[cfg(feature = "sandbox")]
-pub mod sandbox;
+
 #[cfg(feature = "net")]
 pub mod transport;
-pub mod verify;
+
+#[cfg(feature = "net")]
+pub mod registry;
+
+#[cfg(feature = "net")]
+pub mod admit;
+
+#[cfg(feature = "net")]
+pub mod output;
+
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
+
+#[cfg(feature = "cli")]
+pub mod cli;

@@ -1,3 +1,7 @@
 //! The binary: parse, run, exit.
 
-fn main() {}
+use std::process::Termination;
+
+fn main() -> impl Termination {
+    scgate::cli::run(std::env::args_os())
+}

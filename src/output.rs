@@ -1,10 +1,21 @@
 //! Reports for people and machines. Nothing here decides; it writes down what was decided.
 //!
 //! `explain.rs` is the one place that phrases refusals for people. JSON has structs of its own, so
-//! that a change inside of scgate never changes what scripts read.
+//! that a change inside of scgate never changes what scripts read. Text from outside is escaped in
+//! every format, and a name is never cut.
+
+mod cosign;
+mod explain;
+mod human;
+mod json;
+mod text;
 
 use std::io;
 use std::io::Write;
+
+pub use explain::cause;
+pub use explain::meaning;
+pub use explain::remedy;
 
 use crate::admit::Report;
 
@@ -17,7 +28,8 @@ pub enum Format {
     Text,
     /// scgate's JSON, version 1: one document for all reports.
     Json,
-    /// JSON in the shape that `cosign verify` prints: an array over what was accepted.
+    /// JSON in the shape that `cosign verify` prints: for each image that is allowed, a line with an
+    /// array over what was accepted. An image that is not allowed has no line.
     CosignJson,
 }
 
@@ -50,6 +62,14 @@ impl Default for Look {
     }
 }
 
+impl Look {
+    /// Text of this width.
+    #[must_use]
+    pub const fn new(width: usize, colour: Colour) -> Self {
+        Self { width, colour }
+    }
+}
+
 /// Writes reports.
 ///
 /// # Errors
@@ -61,9 +81,9 @@ pub fn render(
     look: Look,
     to: &mut dyn Write,
 ) -> io::Result<()> {
-    let _ = (format, look);
-    for report in reports {
-        writeln!(to, "{}", report.decision.outcome().name())?;
+    match format {
+        Format::Text => human::render(reports, look, to),
+        Format::Json => json::render(reports, to),
+        Format::CosignJson => cosign::render(reports, to),
     }
-    Ok(())
 }

@@ -117,7 +117,7 @@ pub struct VerifiedSignature {
     signer: Signer,
     times: Vec<AuthenticatedTime>,
     logs: Vec<LoggedAt>,
-    payload: Option<Arc<[u8]>>,
+    payload: Option<Arc<Vec<u8>>>,
     facts: Facts,
 }
 
@@ -286,7 +286,7 @@ impl VerifiedSignature {
     /// The payload that was signed: an in-toto statement or a simple-signing document.
     #[must_use]
     pub fn payload(&self) -> Option<&[u8]> {
-        self.payload.as_deref()
+        self.payload.as_deref().map(Vec::as_slice)
     }
 }
 
@@ -454,15 +454,18 @@ fn signature_holds(
             payload,
             signature,
             ..
-        } => key.verifies_signer(&envelope::pae(payload_type, payload), signature),
-        Content::SimpleSigning { payload, signature } => key.verifies_signer(payload, signature),
+        } => {
+            let head = envelope::pae_head(payload_type, payload);
+            key.verifies_signer(&[head.as_bytes(), payload], signature)
+        }
+        Content::SimpleSigning { payload, signature } => key.verifies_signer(&[payload], signature),
         Content::Message {
             digest: named,
             signature,
         } => {
             message_is(named.as_ref(), artifact, digest)?;
             match artifact.bytes() {
-                Some(bytes) => key.verifies_signer(bytes, signature),
+                Some(bytes) => key.verifies_signer(&[bytes], signature),
                 None if digest.algorithm() == crate::model::Algorithm::Sha256 => {
                     key.verifies_sha256(digest.as_bytes(), signature)?
                 }
@@ -509,7 +512,7 @@ fn message_is(
 }
 
 /// What the payload says, and the payload.
-type Read = (Facts, Option<Arc<[u8]>>);
+type Read = (Facts, Option<Arc<Vec<u8>>>);
 
 fn facts(content: &Content, digest: Digest, limits: &Limits) -> Result<Read, Error> {
     match content {

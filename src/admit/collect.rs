@@ -251,7 +251,7 @@ impl<'a> Collector<'a> {
                 if is_index || descriptor.media_type.is_empty() || claims_attestation(descriptor) {
                     subject.role = Role::Unread;
                 }
-                subject.gaps.push(gap);
+                subject.unread = Some(gap);
             }
             Ok(Manifest::Index(index)) => {
                 subject.role = Role::Index;
@@ -414,11 +414,14 @@ impl<'a> Collector<'a> {
     /// when everything is.
     fn search(&self) -> Search {
         let mut search = self.gate.scope.search.clone();
-        if self.gate.scope.thoroughness == Thoroughness::UntilProven {
-            search.ways.remove(match self.policy().demand() {
-                Demand::Attestation { .. } => &Way::SignatureTag,
-                Demand::FileSignature | Demand::Signature => &Way::AttestationTag,
-            });
+        if self.gate.scope.thoroughness != Thoroughness::Everything {
+            match self.policy().demand() {
+                Demand::Anything => false,
+                Demand::Attestation { .. } => search.ways.remove(&Way::SignatureTag),
+                Demand::FileSignature | Demand::Signature => {
+                    search.ways.remove(&Way::AttestationTag)
+                }
+            };
         }
         search
     }
@@ -429,6 +432,7 @@ impl<'a> Collector<'a> {
         let hint = candidate.descriptor.annotations.get(PREDICATE_HINT);
         let wanted = |predicate: &String| match self.policy().demand() {
             Demand::Attestation { predicate_types } => predicate_types.contains(predicate),
+            Demand::Anything => true,
             Demand::FileSignature | Demand::Signature => predicate == SIGN_PREDICATE,
         };
         let attestation = matches!(self.policy().demand(), Demand::Attestation { .. });

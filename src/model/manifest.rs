@@ -217,8 +217,8 @@ impl Manifest {
         let media_type = match (raw.media_type, served_as) {
             (Some(own), Some(served)) if own != served => {
                 return Err(ManifestError::TypeMismatch {
-                    own: super::json::printable(&own),
-                    served: super::json::printable(served),
+                    own: crate::model::printable(&own),
+                    served: crate::model::printable(served),
                 });
             }
             (Some(own), _) => own,
@@ -255,7 +255,7 @@ impl Manifest {
             }));
         }
         Err(ManifestError::UnknownType {
-            found: super::json::printable(&media_type),
+            found: crate::model::printable(&media_type),
         })
     }
 }

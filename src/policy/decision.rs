@@ -41,8 +41,10 @@ pub struct Subject {
     pub role: Role,
     /// The evidence that was read, in canonical order.
     pub findings: Vec<Finding>,
-    /// What could not be read.
+    /// Evidence that could not be read.
     pub gaps: Vec<Gap>,
+    /// Why the manifest itself could not be read, where it had to be.
+    pub unread: Option<Gap>,
     /// Evidence that is there and was not needed.
     pub not_examined: usize,
 }
@@ -56,6 +58,7 @@ impl Subject {
             role,
             findings: Vec::new(),
             gaps: Vec::new(),
+            unread: None,
             not_examined: 0,
         }
     }
@@ -254,17 +257,13 @@ impl Policy {
         }
         let mut asked = 0_usize;
         for (at, subject) in evidence.subjects.iter().enumerate() {
-            if !self.asks_about(subject, at == 0) {
+            let Some(answer) = self.about(evidence, at, subject) else {
                 continue;
-            }
+            };
             asked += 1;
-            match self.met(subject) {
+            match answer {
                 Ok(proof) => proven.push(proof),
-                Err(refusal) => match self.met_through_parent(subject, evidence) {
-                    Some(Ok(proof)) => proven.push(proof),
-                    Some(Err(through)) => denials.push(self.denial(subject.digest, &through)),
-                    None => denials.push(self.denial(subject.digest, &refusal)),
-                },
+                Err(denial) => denials.push(denial),
             }
         }
         for platform in self.platforms() {
@@ -280,7 +279,11 @@ impl Policy {
                 denials.push(self.denial(named.digest, &refusal));
             }
         }
-        if asked == 0 && denials.is_empty() {
+        let has_image = |s: &Subject| matches!(s.role, Role::Image(_) | Role::Unread);
+        let empty = self.covers() != Covers::Index
+            && named.role == Role::Index
+            && !evidence.subjects.iter().any(has_image);
+        if (asked == 0 || empty) && denials.is_empty() {
             let refusal = Refusal::new(
                 DenyCode::PlatformMissing,
                 "the index lists no image".to_owned(),
@@ -288,6 +291,43 @@ impl Policy {
             denials.push(self.denial(named.digest, &refusal));
         }
         settle(proven, denials)
+    }
+
+    /// What becomes of one subject, by its place: on what it rests, or why it is not met. Nothing
+    /// where the policy does not ask about it.
+    #[must_use]
+    pub fn answer(&self, evidence: &Evidence, at: usize) -> Option<Result<Proven, Denial>> {
+        let subject = evidence.subjects.get(at)?;
+        // What could not be learnt about the image is about the manifest that was named.
+        let worst = evidence
+            .gaps
+            .iter()
+            .min_by_key(|gap| gap.code.outcome())
+            .filter(|_| at == 0);
+        match worst {
+            Some(gap) => Some(Err(self.denial(subject.digest, gap))),
+            None => self.about(evidence, at, subject),
+        }
+    }
+
+    fn about(
+        &self,
+        evidence: &Evidence,
+        at: usize,
+        subject: &Subject,
+    ) -> Option<Result<Proven, Denial>> {
+        if !self.asks_about(subject, at == 0) {
+            return None;
+        }
+        let met = match &subject.unread {
+            // Signed or not: what is not there, or is not what its index says, is not covered.
+            Some(unread) => Err(unread.clone()),
+            None => self.met(subject).or_else(|refusal| {
+                let through = self.met_through_parent(subject, evidence);
+                through.unwrap_or(Err(refusal))
+            }),
+        };
+        Some(met.map_err(|refusal| self.denial(subject.digest, &refusal)))
     }
 
     /// Nothing was found under the name at all: only the gaps say why.
@@ -355,6 +395,7 @@ impl Policy {
             )
         };
         let (code, wanted) = match self.demand() {
+            Demand::Anything => (DenyCode::NoSignature, "evidence"),
             Demand::Attestation { .. } => (DenyCode::NoAttestation, "attestation of that type"),
             Demand::FileSignature => (DenyCode::NoSignature, "signature over the file"),
             Demand::Signature => (DenyCode::NoSignature, "signature"),
@@ -414,6 +455,7 @@ impl Policy {
     pub fn requirement(&self) -> String {
         let names: Vec<_> = self.rules.signers.iter().map(|s| s.name.as_str()).collect();
         let what = match self.demand() {
+            Demand::Anything => "evidence".to_owned(),
             Demand::Attestation { predicate_types } => {
                 format!("an attestation of type {}", predicate_types.join(" or "))
             }

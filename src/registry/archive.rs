@@ -115,13 +115,13 @@ impl Archive {
         let content = read_at_most((&mut *file).take(entry.size), cap)
             .map_err(|error| LayoutFault::Io(error.kind()))?;
         drop(file);
-        match &content {
+        if let Content::Bytes(bytes) = &content
+            && u64::try_from(bytes.len()) != Ok(entry.size)
+        {
             // The archive was cut after it was indexed.
-            Content::Bytes(bytes) if u64::try_from(bytes.len()) != Ok(entry.size) => {
-                Err(LayoutFault::Truncated)
-            }
-            _ => Ok(content),
+            return Err(LayoutFault::Truncated);
         }
+        Ok(content)
     }
 }
 
@@ -268,8 +268,11 @@ fn read_extension(file: &mut File, offset: u64, size: u64) -> Result<Vec<u8>, La
 fn read_exact_at(file: &mut File, offset: u64, into: &mut [u8]) -> Result<(), LayoutFault> {
     file.seek(SeekFrom::Start(offset))
         .and_then(|_| file.read_exact(into))
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => LayoutFault::Truncated,
-            kind => LayoutFault::Io(kind),
+        .map_err(|error| {
+            if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                LayoutFault::Truncated
+            } else {
+                LayoutFault::Io(error.kind())
+            }
         })
 }

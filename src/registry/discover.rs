@@ -41,6 +41,12 @@ struct Api {
     doubt: Option<Error>,
 }
 
+/// One page of the referrers API.
+struct Page {
+    found: Vec<Descriptor>,
+    next: Option<String>,
+}
+
 /// What lies under the fallback tag.
 enum Fallback {
     Gap(Error),
@@ -207,8 +213,8 @@ impl Remote {
             };
             match self.page(reply, first, &asked) {
                 Ok(None) => return api,
-                Ok(Some((found, next))) => {
-                    api.found.extend(found);
+                Ok(Some(page)) => {
+                    api.found.extend(page.found);
                     if api.found.len() > self.limits.referrers {
                         api.gap = Some(Error::Exceeded {
                             asked,
@@ -219,7 +225,10 @@ impl Remote {
                         });
                         return api;
                     }
-                    match next.map(|link| next_path(&link, repository, &path, &asked)) {
+                    match page
+                        .next
+                        .map(|link| next_path(&link, repository, &path, &asked))
+                    {
                         None => return api,
                         Some(Ok(next)) => path = next,
                         Some(Err(gap)) => {
@@ -238,12 +247,7 @@ impl Remote {
 
     /// The entries of a page and the link to the next. Nothing, when the first "page" is of another
     /// type: then the registry does not have the API.
-    fn page(
-        &self,
-        reply: Reply,
-        first: bool,
-        asked: &Asked,
-    ) -> Result<Option<(Vec<Descriptor>, Option<String>)>, Error> {
+    fn page(&self, reply: Reply, first: bool, asked: &Asked) -> Result<Option<Page>, Error> {
         let reply = match expect_ok(reply, asked) {
             Err(Error::NotFound { asked }) => {
                 return Err(Error::Malformed {
@@ -258,7 +262,10 @@ impl Remote {
         let limits = &self.limits;
         match Manifest::parse(&reply.body, served_as, limits.referrers, limits) {
             // A list under a wrong type is a list: its entries verify themselves.
-            Ok(Manifest::Index(index)) => Ok(Some((index.manifests, next_link(&reply)))),
+            Ok(Manifest::Index(index)) => Ok(Some(Page {
+                next: next_link(&reply),
+                found: index.manifests,
+            })),
             Ok(Manifest::Image(_)) | Err(_) if first && !is_index => Ok(None),
             Ok(Manifest::Image(_)) => Err(unlistable(asked.clone(), ManifestError::Shape)),
             Err(error) => Err(unlistable(asked.clone(), error)),
@@ -268,12 +275,12 @@ impl Remote {
 
 /// A list that cannot be read is a gap, and one that is too long a refusal.
 fn unlistable(asked: Asked, error: ManifestError) -> Error {
-    match error {
-        ManifestError::Exceeded(exceeded) => Error::Exceeded { asked, exceeded },
-        _ => Error::Malformed {
-            asked,
-            reason: "a list that is no index",
-        },
+    if let ManifestError::Exceeded(exceeded) = error {
+        return Error::Exceeded { asked, exceeded };
+    }
+    Error::Malformed {
+        asked,
+        reason: "a list that is no index",
     }
 }
 
@@ -285,24 +292,19 @@ fn descriptor_of(raw: &RawManifest) -> Descriptor {
 
 /// The target of the link with the relation `next` (RFC 8288).
 fn next_link(reply: &Reply) -> Option<String> {
-    for value in reply.headers.get_all(header::LINK) {
-        let mut rest = value.to_str().ok()?;
-        while let Some((_, after)) = rest.split_once('<') {
-            let (target, parameters) = after.split_once('>')?;
-            let (own, others) = parameters.split_once('<').unwrap_or((parameters, ""));
-            let is_next = own.split([';', ',']).any(|parameter| {
+    let values = reply.headers.get_all(header::LINK).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split('<').skip(1))
+        .filter_map(|link| link.split_once('>'))
+        .find(|(_, parameters)| {
+            parameters.split([';', ',']).any(|parameter| {
                 let parameter = parameter.trim().to_ascii_lowercase();
-                parameter
-                    .strip_prefix("rel=")
-                    .is_some_and(|rel| rel.trim_matches('"').split(' ').any(|r| r == "next"))
-            });
-            if is_next {
-                return Some(target.to_owned());
-            }
-            rest = parameters.get(own.len()..).filter(|_| !others.is_empty())?;
-        }
-    }
-    None
+                let relations = parameter.strip_prefix("rel=").unwrap_or_default();
+                relations.trim_matches('"').split(' ').any(|r| r == "next")
+            })
+        })
+        .map(|(target, _)| target.to_owned())
 }
 
 /// The next page's path below the repository. It has to be there: a link elsewhere is not followed.

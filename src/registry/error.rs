@@ -167,6 +167,8 @@ pub enum Rule {
     },
     /// More redirects than are followed.
     Redirects,
+    /// The token server redirects, which would take credentials elsewhere.
+    TokenRedirect,
 }
 
 impl fmt::Display for Rule {
@@ -178,6 +180,7 @@ impl fmt::Display for Rule {
             Self::LinkElsewhere { host } => write!(f, "its next page is at `{host}`"),
             Self::ManifestRedirect { host } => write!(f, "it redirects to `{host}`"),
             Self::Realm { host } => write!(f, "the token server `{host}` is not one to ask"),
+            Self::TokenRedirect => f.write_str("the token server redirects"),
             Self::Redirects => f.write_str("it redirects too often"),
         }
     }
@@ -185,14 +188,41 @@ impl fmt::Display for Rule {
 
 /// What was asked, and where.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Asked {
+pub struct Asked(Box<Question>);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Question {
+    place: String,
+    repository: String,
+    what: What,
+}
+
+impl Asked {
+    pub(super) fn new(place: String, repository: String, what: What) -> Self {
+        Self(Box::new(Question {
+            place,
+            repository,
+            what,
+        }))
+    }
+
     /// The host that was asked, or the path of the layout.
-    pub place: String,
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.0.place
+    }
+
     /// The repository's path; empty in a layout.
-    pub repository: String,
+    #[must_use]
+    pub fn repository(&self) -> &str {
+        &self.0.repository
+    }
+
     /// What was asked.
-    pub what: What,
+    #[must_use]
+    pub fn what(&self) -> &What {
+        &self.0.what
+    }
 }
 
 /// A thing that is read.
@@ -215,7 +245,12 @@ pub enum What {
 
 impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.what {
+        let Question {
+            place,
+            repository,
+            what,
+        } = &*self.0;
+        match what {
             What::Blob(digest) => write!(f, "blob `{digest}`")?,
             What::Contents => f.write_str("the list of contents")?,
             What::Manifest(digest) => write!(f, "manifest `{digest}`")?,
@@ -223,10 +258,10 @@ impl fmt::Display for Asked {
             What::Tag(tag) => write!(f, "tag `{tag}`")?,
             What::Token => f.write_str("a token")?,
         }
-        match (&self.what, self.repository.as_str()) {
-            (_, "") => write!(f, " of `{}`", self.place),
-            (What::Token, repository) => write!(f, " for `{repository}` from `{}`", self.place),
-            (_, repository) => write!(f, " of `{}/{repository}`", self.place),
+        match (what, repository.as_str()) {
+            (_, "") => write!(f, " of `{place}`"),
+            (What::Token, repository) => write!(f, " for `{repository}` from `{place}`"),
+            (_, repository) => write!(f, " of `{place}/{repository}`"),
         }
     }
 }
@@ -300,10 +335,11 @@ impl Error {
             } => DenyCode::LimitExceeded,
             Self::Layout { .. } => DenyCode::LayoutUnreadable,
             Self::Malformed { .. } => DenyCode::RegistryMalformed,
-            Self::Manifest { source, .. } => match source {
-                ManifestError::Exceeded(_) => DenyCode::LimitExceeded,
-                _ => DenyCode::ManifestMalformed,
-            },
+            Self::Manifest {
+                source: ManifestError::Exceeded(_),
+                ..
+            } => DenyCode::LimitExceeded,
+            Self::Manifest { .. } => DenyCode::ManifestMalformed,
             Self::NotFound { .. } => DenyCode::ImageNotFound,
             Self::Refused { .. } => DenyCode::RegistryRefused,
             Self::Status { status, .. } => match status {
@@ -336,9 +372,10 @@ impl Error {
     /// How long the registry asks to wait.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Status { retry_after, .. } => *retry_after,
-            _ => None,
+        if let Self::Status { retry_after, .. } = self {
+            *retry_after
+        } else {
+            None
         }
     }
 }

@@ -20,20 +20,19 @@ const TIME: Duration = Duration::from_secs(10);
 /// Bytes of a helper's answer.
 const ANSWER: u64 = 64 * 1024;
 
-/// Why a helper gave no answer, as text for the operator.
-pub(super) type Fault = String;
-
-/// Asks a helper. It may know of nothing, which is no fault.
-pub(super) async fn ask(program: &str, server: &str) -> Result<Option<Kind>, Fault> {
-    match tokio::time::timeout(TIME, run(program, server)).await {
+/// Asks a helper. It may know of nothing, which is no failure; a failure is told in words for the
+/// operator.
+pub(super) async fn ask(program: &str, server: &str) -> Result<Option<Kind>, String> {
+    let command = Command::new(format!("docker-credential-{program}"));
+    match tokio::time::timeout(TIME, run(command, server)).await {
         Ok(answer) => answer,
         Err(_) => Err(format!("no answer in {} s", TIME.as_secs())),
     }
 }
 
-async fn run(program: &str, server: &str) -> Result<Option<Kind>, Fault> {
+async fn run(mut command: Command, server: &str) -> Result<Option<Kind>, String> {
     let io = |error: std::io::Error| error.kind().to_string();
-    let mut child = Command::new(format!("docker-credential-{program}"))
+    let mut child = command
         .arg("get")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -82,7 +81,7 @@ async fn run(program: &str, server: &str) -> Result<Option<Kind>, Fault> {
     parse(&answer)
 }
 
-fn parse(answer: &[u8]) -> Result<Option<Kind>, Fault> {
+fn parse(answer: &[u8]) -> Result<Option<Kind>, String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Answer {
@@ -117,5 +116,28 @@ mod tests {
         let identity = parse(br#"{"Username":"<token>","Secret":"t"}"#);
         assert!(matches!(identity, Ok(Some(Kind::Identity { .. }))));
         assert!(parse(b"credentials").is_err());
+    }
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_helper_reads_the_server_and_says_what_it_knows() {
+        let run = async |script: &str| {
+            let mut command = Command::new("sh");
+            command.arg("-c").arg(script).arg("helper");
+            run(command, "registry.test").await
+        };
+        // `$1` is the verb, the server stands on standard input.
+        let echo = r#"read -r server; printf '{"Username":"%s","Secret":"%s"}' "$1" "$server""#;
+        let found = run(echo).await;
+        let Ok(Some(Kind::Basic { user, password })) = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!((user.as_str(), password.reveal()), ("get", "registry.test"));
+        let nothing = run("echo 'credentials not found in native keychain'; exit 1").await;
+        assert_eq!(nothing, Ok(None));
+        let failure = run("printf 'no \\033[2J key' >&2; exit 3").await;
+        assert_eq!(failure, Err("no \\u{1b}[2J key".to_owned()));
+        assert!(run("exit 0").await.is_err());
+        // Standard input is not read, and more is said than anybody wants to hear.
+        assert!(run("yes | head -c 300000").await.is_err());
     }
 }

@@ -91,11 +91,7 @@ impl Layout {
         if version != "1.0.0" {
             return Err(fault(LayoutFault::Version(printable(&version))));
         }
-        let asked = Asked {
-            place: shown.clone(),
-            repository: String::new(),
-            what: What::Contents,
-        };
+        let asked = Asked::new(shown.clone(), String::new(), What::Contents);
         let index = store
             .read("index.json", limits.manifest_bytes)
             .map_err(fault)?;
@@ -127,11 +123,7 @@ impl Layout {
     }
 
     fn asked(&self, what: What) -> Asked {
-        Asked {
-            place: self.path.clone(),
-            repository: String::new(),
-            what,
-        }
+        Asked::new(self.path.clone(), String::new(), what)
     }
 
     fn fault(&self, fault: LayoutFault) -> Error {

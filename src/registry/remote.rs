@@ -285,7 +285,8 @@ impl Remote {
                 // A guess that a second try does not make better.
                 once: !last && *tls != Tls::None,
             };
-            let answer = self.follow(url, &plan).await;
+            // On the heap: four of these are a listing, and a walk makes many listings at once.
+            let answer = Box::pin(self.follow(url, &plan)).await;
             if last || !speaks_otherwise(&answer, *tls) {
                 if answer.is_ok() && ways.len() > 1 {
                     let mut spoken = self.spoken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -358,7 +359,7 @@ impl Remote {
             };
             let host = || host_of(&target);
             if target.origin() != first.origin() {
-                if !matches!(plan.asked.what, What::Blob(_)) {
+                if !matches!(plan.asked.what(), What::Blob(_)) {
                     return Err(refuse(Rule::ManifestRedirect { host: host() }));
                 }
                 tls = match (target.scheme(), url.scheme()) {
@@ -396,29 +397,23 @@ impl Plan<'_> {
     }
 
     pub(super) fn failed(&self, source: transport::Error) -> Error {
-        match source {
-            transport::Error::TooLarge { limit, .. } => Error::Exceeded {
-                asked: self.asked.clone(),
-                exceeded: Exceeded {
-                    what: "bytes in the answer",
-                    limit,
-                },
-            },
-            source => Error::Transport {
-                asked: self.asked.clone(),
-                source,
-            },
+        let asked = self.asked.clone();
+        if let transport::Error::TooLarge { limit, .. } = source {
+            let what = "bytes in the answer";
+            let exceeded = Exceeded { what, limit };
+            return Error::Exceeded { asked, exceeded };
         }
+        Error::Transport { asked, source }
     }
 }
 
 impl Asked {
     pub(super) fn of(repository: &Repository, what: What) -> Self {
-        Self {
-            place: repository.host().to_owned(),
-            repository: repository.path().to_owned(),
+        Self::new(
+            repository.host().to_owned(),
+            repository.path().to_owned(),
             what,
-        }
+        )
     }
 }
 

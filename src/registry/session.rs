@@ -167,7 +167,16 @@ impl Remote {
         }
         match (failure, refusal) {
             // What the first credential met is what its owner has to know.
-            (Some(error), _) => Err(error),
+            (Some(mut error), _) => {
+                if let Error::Status { detail, .. } = &mut error {
+                    let note = self.note(plan);
+                    *detail = match detail.as_str() {
+                        "" => note,
+                        said => format!("{said} ({note})"),
+                    };
+                }
+                Err(error)
+            }
             (None, Some(reply)) => Ok(Err(reply)),
             (None, None) => Err(self.nothing_left(plan, None)),
         }
@@ -252,11 +261,8 @@ impl Remote {
             // What is needed, not what the challenge says: some say `pull,push` to a reader.
             scope: format!("repository:{}:pull", plan.repository.path()),
         };
-        let asked = Asked {
-            place: host_of(&realm.url),
-            repository: plan.repository.to_string(),
-            what: What::Token,
-        };
+        let place = host_of(&realm.url);
+        let asked = Asked::new(place.clone(), plan.repository.to_string(), What::Token);
         let tls = match (realm.url.scheme(), plan.tls) {
             ("http", _) => Tls::None,
             // The operator's word about a registry holds for a token server on the same host.
@@ -267,7 +273,7 @@ impl Remote {
         };
         let (transport, deadline) = (&self.transport, plan.deadline);
         let exchange = token::exchange(transport, realm, tls, &key, credential, &asked, deadline);
-        let token = deadline.limit(&asked.place, self.session.tokens.get(&key, exchange));
+        let token = deadline.limit(&place, self.session.tokens.get(&key, exchange));
         let token = match token.await {
             Ok(Ok(token)) => token,
             Ok(Err(
@@ -329,26 +335,7 @@ impl Remote {
 
     /// The error when the registry demands what nothing here satisfies.
     fn nothing_left(&self, plan: &Plan<'_>, reply: Option<&Reply>) -> Error {
-        let repository = plan.repository;
-        let found = self.keyring.lookup(repository);
-        let mut note = match found.as_slice() {
-            [] => format!("no credentials for `{repository}` were found"),
-            found => {
-                let origins: Vec<_> = found.iter().map(Credential::origin).collect();
-                format!("tried: {}", origins.join(", "))
-            }
-        };
-        if let Some(Demand::Bearer { realm, .. }) = self.demand_of(repository.host())
-            && let Ok(realm) = Url::parse(&realm)
-            && !found.is_empty()
-            && self.is_untrusted(&realm, plan)
-        {
-            note = format!(
-                "the credentials were not sent to its token server `{}`, which is under another \
-                 domain",
-                host_of(&realm)
-            );
-        }
+        let note = self.note(plan);
         match reply {
             Some(reply) => super::status_error(plan.asked, reply, &note),
             None => Error::Status {
@@ -358,6 +345,27 @@ impl Remote {
                 detail: note,
             },
         }
+    }
+
+    /// What was tried, for the one whose credentials they are.
+    fn note(&self, plan: &Plan<'_>) -> String {
+        let repository = plan.repository;
+        let found = self.keyring.lookup(repository);
+        if found.is_empty() {
+            return format!("no credentials for `{repository}` were found");
+        }
+        if let Some(Demand::Bearer { realm, .. }) = self.demand_of(repository.host())
+            && let Ok(realm) = Url::parse(&realm)
+            && self.is_untrusted(&realm, plan)
+        {
+            return format!(
+                "the credentials were not sent to its token server `{}`, which is under another \
+                 domain",
+                host_of(&realm)
+            );
+        }
+        let origins: Vec<_> = found.iter().map(Credential::origin).collect();
+        format!("tried: {}", origins.join(", "))
     }
 
     fn is_untrusted(&self, realm: &Url, plan: &Plan<'_>) -> bool {

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::model::Digest;
 use crate::registry::Asked;
 use crate::registry::Error;
+use crate::registry::Rule;
 use crate::registry::auth::Realm;
 use crate::registry::keyring::Credential;
 use crate::registry::keyring::Kind;
@@ -193,6 +194,12 @@ fn parse(reply: &crate::transport::Reply, asked: &Asked) -> Result<(Secret, Dura
         asked: asked.clone(),
         reason,
     };
+    if matches!(reply.status, 300..400) {
+        return Err(Error::Refused {
+            asked: asked.clone(),
+            rule: Rule::TokenRedirect,
+        });
+    }
     if reply.status != 200 {
         return Err(super::status_error(asked, reply, ""));
     }

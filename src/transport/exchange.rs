@@ -90,6 +90,9 @@ impl<'a> Request<'a> {
     pub(super) async fn exchange(&self, inner: &Inner, deadline: Deadline) -> Result<Reply, Error> {
         let host = host_of(self.url);
         inner.judge(self.url)?;
+        if deadline.is_over() {
+            return Err(Error::Deadline { host });
+        }
         let lane = inner.lane(&host);
         let _permit = deadline.limit(&host, lane.acquire_owned()).await?;
         let clock = Clock {
@@ -310,14 +313,18 @@ fn classify(error: &reqwest::Error, host: &str) -> Error {
                 address: *address,
             };
         }
-        let inner = current
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        if current.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if current.is::<rustls::Error>() {
             cause = Some(Cause::Tls);
         }
         detail = current.to_string();
-        link = current.source();
+        // An I/O error that wraps another error names that one's source as its own.
+        let wrapped = current
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        link = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => current.source(),
+        };
     }
     let cause = cause.unwrap_or_else(|| {
         if error.is_connect() && error.is_timeout() {

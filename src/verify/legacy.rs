@@ -3,6 +3,7 @@
 //! The log entry of these forms carries no inclusion proof, only the log's signed promise.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -46,7 +47,7 @@ impl Bundle {
             rule: "the signature annotation is missing",
         })?;
         let content = Content::SimpleSigning {
-            payload: payload.into(),
+            payload: Arc::new(payload.to_vec()),
             signature: decode_signature(Some(text))?,
         };
         layer(

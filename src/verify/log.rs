@@ -20,7 +20,7 @@ use crate::verify::bundle::Proof;
 use crate::verify::bundle::decode_signature;
 use crate::verify::checkpoint::Checkpoint;
 use crate::verify::encoding;
-use crate::verify::envelope::pae;
+use crate::verify::envelope::pae_head;
 use crate::verify::key::Hash;
 use crate::verify::trust::Log;
 
@@ -371,7 +371,10 @@ impl RecordV2Record {
                 payload_type,
                 payload,
                 ..
-            } => hash.of(&pae(payload_type, payload)).as_ref() == logged,
+            } => {
+                let head = pae_head(payload_type, payload);
+                hash.of_parts(&[head.as_bytes(), payload]).as_ref() == logged
+            }
             Content::SimpleSigning { payload, .. } => hash.of(payload).as_ref() == logged,
             Content::Message { .. } => {
                 let by_digest = about

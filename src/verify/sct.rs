@@ -50,14 +50,19 @@ pub(super) fn verify(
             continue;
         }
         let message = signed_message(&sct, issuer_spki, &without);
-        let log = known
-            .find(|log| fits(&log.key, sct.algorithm) && log.key.verifies(&message, sct.signature))
-            .ok_or(Error::SctInvalid)?;
-        if !log.window.contains(time) {
-            return Err(Error::SctOutsideValidity {
-                time,
-                window: log.window.to_string(),
-            });
+        let mut failure = Error::SctInvalid;
+        let counts = known.any(|log| {
+            let signed = fits(&log.key, sct.algorithm) && log.key.verifies(&message, sct.signature);
+            if signed {
+                failure = Error::SctOutsideValidity {
+                    time,
+                    window: log.window.to_string(),
+                };
+            }
+            signed && log.window.contains(time)
+        });
+        if !counts {
+            return Err(failure);
         }
         verified = true;
     }

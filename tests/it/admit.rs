@@ -97,6 +97,37 @@ async fn what_only_claims_to_be_an_attestation_manifest_counts_as_an_image() {
 }
 
 #[tokio::test]
+async fn an_entry_that_is_not_what_its_index_says_is_not_covered_by_its_signature() {
+    let mut shop = Shop::open(Config::default()).await;
+    shop.covers = Covers::IndexAndPlatforms;
+    for digest in [shop.amd64, shop.arm64] {
+        shop.sign(digest);
+    }
+    let inner = shop.put_index(&[shop.entry(shop.amd64, "linux", "amd64")]);
+    let mut disguised = shop.entry(inner, "linux", "amd64");
+    disguised["mediaType"] = json!(media_type::IMAGE);
+    let mut gone = shop.entry(shop.arm64, "linux", "arm64");
+    gone["digest"] = json!(Digest::sha256(b"gone"));
+    for (entry, expected) in [
+        (shop.entry(shop.arm64, "linux", "arm64"), "allow"),
+        (disguised, "manifest-malformed"),
+        (gone, "child-not-found"),
+        (
+            json!({"mediaType": "a/b", "digest": shop.arm64, "size": 1}),
+            "allow",
+        ),
+    ] {
+        let index = shop.put_index(&[shop.entry(shop.amd64, "linux", "amd64"), entry.clone()]);
+        shop.sign(index);
+        shop.sign(inner);
+        assert_eq!(verdict(&shop.ask(index).await), [expected], "{entry}");
+    }
+    let nothing = shop.put_index(&[json!({"mediaType": "a/b", "digest": shop.arm64, "size": 1})]);
+    shop.sign(nothing);
+    assert_eq!(verdict(&shop.ask(nothing).await), ["platform-missing"]);
+}
+
+#[tokio::test]
 async fn indexes_in_indexes_are_walked_and_bounded() {
     let mut shop = Shop::open(Config::default()).await;
     shop.covers = Covers::IndexAndPlatforms;

@@ -1,6 +1,6 @@
 //! The offline ring: the public interface and the command line against an in-process world.
 #![expect(
-    clippy::expect_used,
+    clippy::as_conversions,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,

@@ -24,13 +24,8 @@ use scgate::registry::Source;
 use scgate::registry::Way;
 use scgate::transport::Deadline;
 
-fn samples() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/samples/cosign-lab");
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!("SKIPPED: {} is absent", path.display());
-    None
+fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/cosign-lab")
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -84,7 +79,7 @@ fn ways(source: &Source, reference: &Reference, digest: Digest) -> Vec<Way> {
 
 #[test]
 fn what_cosign_wrote_is_found_in_archives_on_every_way() {
-    let Some(samples) = samples() else { return };
+    let samples = samples();
     let reference = Reference::in_layout(Some("1.0".to_owned()), None);
     for (name, expected) in [
         ("unsigned", &[][..]),
@@ -121,7 +116,7 @@ fn what_cosign_wrote_is_found_in_archives_on_every_way() {
 
 #[test]
 fn a_directory_reads_as_the_archive_it_came_from() {
-    let Some(samples) = samples() else { return };
+    let samples = samples();
     let archive = samples.join("bundle-rekor2-referrers.tar");
     let dir = tempfile::tempdir().unwrap();
     unpack(&archive, dir.path());
@@ -288,10 +283,11 @@ fn what_is_no_layout_says_what_it_is() {
     let fault = |bytes: &[u8]| {
         let path = dir.path().join("file.tar");
         fs::write(&path, bytes).unwrap();
-        match open(&path).unwrap_err() {
-            Error::Layout { fault, .. } => fault,
-            other => panic!("{other}"),
-        }
+        let error = open(&path).unwrap_err();
+        let Error::Layout { fault, .. } = error else {
+            panic!("{error}");
+        };
+        fault
     };
     let layout = || {
         Tar::default()
@@ -365,6 +361,42 @@ fn tags_of_a_layout_are_plain_or_ambiguous_and_never_guessed() {
     );
     let none = resolve(&Reference::in_layout(None, None)).unwrap_err();
     assert_eq!(none.code(), DenyCode::ManifestMalformed);
+}
+
+#[test]
+fn what_cosign_saved_belongs_to_the_image_of_its_layout() {
+    let dir = tempfile::tempdir().unwrap();
+    let kind = |name| BTreeMap::from([("kind", name)]);
+    let subject = Digest::sha256(&image());
+    // The signatures have no subject; the bundle and one that cannot be read are plain entries.
+    let signatures = String::from_utf8(image()).unwrap().replace("a/b", "a/s");
+    let bundle = String::from_utf8(image()).unwrap().replacen(
+        '{',
+        &format!(r#"{{"subject":{{"mediaType":"x/y","digest":"{subject}","size":1}},"#),
+        1,
+    );
+    let (image, signatures, bundle) = (image(), signatures.as_bytes(), bundle.as_bytes());
+    let unread = b"{\"not\":\"a manifest\"}";
+    let entries = index(&[
+        (&image, kind("dev.cosignproject.cosign/image")),
+        (signatures, kind("dev.cosignproject.cosign/sigs")),
+        (bundle, BTreeMap::new()),
+        (unread, BTreeMap::new()),
+    ]);
+    let mut tar = Tar::default()
+        .file("oci-layout", MARKER)
+        .file("index.json", &entries);
+    for blob in [&image[..], signatures, bundle, unread] {
+        tar = tar.file(&blob_name(blob), blob);
+    }
+    let source = open(&tar.write(dir.path())).unwrap();
+    let reference = Reference::in_layout(None, None);
+    assert_eq!(
+        ways(&source, &reference, subject),
+        [Way::Layout, Way::Layout, Way::SignatureTag]
+    );
+    let other = Digest::sha256(b"another image");
+    assert_eq!(ways(&source, &reference, other), [Way::Layout]);
 }
 
 #[cfg(unix)]

@@ -1,0 +1,112 @@
+//! The command line: flags in, a report and an exit code out.
+//!
+//! Flags become a policy, trust and a source; the gate answers; the output writes the answer down.
+//! Nothing here compares a name or judges evidence. Data goes to stdout and everything else to
+//! stderr. No environment variable names trust, an identity or a policy. Start with [`run`]; each
+//! subcommand and each group of flags has a file of its own.
+
+mod answer;
+mod conformance;
+mod error;
+mod files;
+mod gate;
+mod identity;
+mod refused;
+mod registry;
+mod source;
+mod trust;
+mod verify;
+mod verify_attestation;
+mod verify_blob;
+
+use std::ffi::OsString;
+use std::io;
+use std::io::Write;
+use std::process::ExitCode;
+use std::process::Termination;
+
+use clap::Parser;
+
+use crate::cli::error::UsageError;
+
+/// What became of a command, as an exit code.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// Everything that was asked about is allowed: 0.
+    Allowed,
+    /// At least one is denied: 1.
+    Denied,
+    /// The command line or a file that it names is wrong, and nothing was decided: 2.
+    Usage,
+    /// None is denied and at least one is undecided, or the answer could not be written: 3.
+    Undecided,
+}
+
+impl Termination for Outcome {
+    fn report(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Allowed => 0,
+            Self::Denied => 1,
+            Self::Usage => 2,
+            Self::Undecided => 3,
+        })
+    }
+}
+
+/// A supply-chain gate: verifies what cosign signed, and says why or why not.
+///
+/// Exit codes: 0 allowed, 1 denied, 2 wrong usage or configuration, 3 undecided (the world failed; a
+/// retry could change the answer), 101 a bug.
+#[derive(Debug, Parser)]
+#[command(name = "scgate", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Is this image signed, and by whom it must be?
+    Verify(Box<verify::Verify>),
+    /// Is there an attestation of this type by whom it must be? Prints what it says.
+    VerifyAttestation(Box<verify_attestation::VerifyAttestation>),
+    /// Is this file signed, and by whom it must be?
+    VerifyBlob(Box<verify_blob::VerifyBlob>),
+    /// Is there a statement of this type about the file, by whom it must be?
+    VerifyBlobAttestation(Box<verify_blob::VerifyBlobAttestation>),
+    #[command(hide = true)]
+    Conformance(Box<conformance::Conformance>),
+}
+
+/// Runs one command.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let wrong = conformance::wrong_usage(&arguments);
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let written = error.print().and_then(|()| io::stdout().flush());
+            return match (error.use_stderr(), written) {
+                (true, _) => wrong,
+                (false, Ok(())) => Outcome::Allowed,
+                (false, Err(_)) => Outcome::Undecided,
+            };
+        }
+    };
+    let done = match cli.command {
+        Command::Verify(asked) => asked.run(),
+        Command::VerifyAttestation(asked) => asked.run(),
+        Command::VerifyBlob(asked) => asked.run(),
+        Command::VerifyBlobAttestation(asked) => asked.run(),
+        Command::Conformance(asked) => asked.run(),
+    };
+    done.unwrap_or_else(|error| {
+        say("error", &error.to_string());
+        Outcome::Usage
+    })
+}
+
+/// Writes one line to stderr. When that is closed there is nobody left to tell.
+fn say(kind: &str, text: &str) {
+    drop(writeln!(io::stderr(), "{kind}: {text}"));
+}

@@ -1,0 +1,221 @@
+//! Where answers go: forms of output, files, colour, and the exit code.
+
+use std::env;
+use std::fs::File;
+use std::io;
+use std::io::BufWriter;
+use std::io::IsTerminal;
+use std::io::Write;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::admit::Report;
+use crate::cli::Outcome;
+use crate::cli::UsageError;
+use crate::cli::files::show;
+use crate::cli::say;
+use crate::output::Colour;
+use crate::output::Format;
+use crate::output::Look;
+use crate::output::render;
+use crate::policy;
+
+/// How the answer is written.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct OutputFlags {
+    /// `text`, `json` or `cosign-json`; to stdout, or to a file with `=FILE`. May be repeated.
+    #[arg(short, long, value_name = "FORMAT[=FILE]", env = "SCGATE_OUTPUT")]
+    output: Vec<Target>,
+
+    /// Whether text has colours. With `auto`, terminals have, unless `NO_COLOR` is set.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        env = "SCGATE_COLOR",
+        default_value = "auto"
+    )]
+    color: When,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum When {
+    Always,
+    Auto,
+    Never,
+}
+
+/// One form of output and where it goes.
+#[derive(Clone, Debug)]
+struct Target {
+    name: String,
+    format: Format,
+    /// None for stdout.
+    file: Option<PathBuf>,
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (format, file) = match text.split_once('=') {
+            Some((_, "")) => return Err("no file is named after the `=`".to_owned()),
+            Some((format, file)) => (format, Some(file.into())),
+            None => (text, None),
+        };
+        let format = match format {
+            "text" => Format::Text,
+            "json" => Format::Json,
+            "cosign-json" => Format::CosignJson,
+            _ => return Err("a format is one of `text`, `json`, `cosign-json`".to_owned()),
+        };
+        Ok(Self {
+            name: text.to_owned(),
+            format,
+            file,
+        })
+    }
+}
+
+/// The places that answers go to, opened.
+#[derive(Debug)]
+pub(super) struct Answers {
+    stdout: Option<Format>,
+    files: Vec<(Format, PathBuf, File)>,
+    color: When,
+}
+
+impl OutputFlags {
+    /// Opens every file, so that what cannot be written is known before anything is decided.
+    /// `default` goes to stdout when no flag says otherwise.
+    pub(super) fn open(&self, default: Option<Format>) -> Result<Answers, UsageError> {
+        let mut answers = Answers {
+            stdout: None,
+            files: Vec::new(),
+            color: self.color,
+        };
+        for target in &self.output {
+            match &target.file {
+                None if answers.stdout.is_some() => {
+                    return Err(UsageError::Value {
+                        flag: "--output",
+                        value: target.name.clone(),
+                        expected: "only one form goes to stdout (write the others to files with \
+                                   `FORMAT=FILE`)",
+                    });
+                }
+                None => answers.stdout = Some(target.format),
+                Some(path) => {
+                    let file = File::create(path).map_err(|source| UsageError::File {
+                        flag: "--output",
+                        path: show(path),
+                        source,
+                    })?;
+                    answers.files.push((target.format, path.clone(), file));
+                }
+            }
+        }
+        if self.output.is_empty() {
+            answers.stdout = default;
+        }
+        Ok(answers)
+    }
+}
+
+impl Answers {
+    /// Whether a report goes to stdout.
+    pub(super) const fn take_stdout(&self) -> bool {
+        self.stdout.is_some()
+    }
+
+    /// Writes the reports to every place, the text to stderr when stdout has none. An answer that
+    /// could not be written is none: it never ends as allowed.
+    pub(super) fn write(self, reports: &[Report]) -> Outcome {
+        let outcome = outcome(reports);
+        let mut written = Ok(());
+        for (format, path, file) in self.files {
+            let mut to = BufWriter::new(file);
+            let done = render(reports, format, Look::default(), &mut to).and_then(|()| to.flush());
+            if let Err(error) = done {
+                say("error", &format!("`--output {}`: {error}", show(&path)));
+                written = Err(());
+            }
+        }
+        let done = match self.stdout {
+            Some(format) => {
+                let look = look(self.color, &io::stdout());
+                let mut to = BufWriter::new(io::stdout().lock());
+                render(reports, format, look, &mut to).and_then(|()| to.flush())
+            }
+            None => {
+                let look = look(self.color, &io::stderr());
+                let mut to = BufWriter::new(io::stderr().lock());
+                render(reports, Format::Text, look, &mut to).and_then(|()| to.flush())
+            }
+        };
+        if let Err(error) = done {
+            say(
+                "error",
+                &format!("the answer could not be written: {error}"),
+            );
+            written = Err(());
+        }
+        settled(outcome, written)
+    }
+}
+
+/// Writes verified data to stdout, after everything was allowed.
+pub(super) fn write_data(lines: &[Vec<u8>]) -> Outcome {
+    let mut to = BufWriter::new(io::stdout().lock());
+    let mut write = || {
+        for line in lines {
+            to.write_all(line)?;
+            to.write_all(b"\n")?;
+        }
+        to.flush()
+    };
+    match write() {
+        Ok(()) => Outcome::Allowed,
+        Err(error) => {
+            say(
+                "error",
+                &format!("the answer could not be written: {error}"),
+            );
+            Outcome::Undecided
+        }
+    }
+}
+
+fn settled(outcome: Outcome, written: Result<(), ()>) -> Outcome {
+    match (outcome, written) {
+        (Outcome::Allowed, Err(())) => Outcome::Undecided,
+        (outcome, _) => outcome,
+    }
+}
+
+/// One denied is denied; else one undecided is undecided.
+pub(super) fn outcome(reports: &[Report]) -> Outcome {
+    let worst = reports.iter().map(|report| report.decision.outcome()).max();
+    match worst {
+        Some(policy::Outcome::Allow) => Outcome::Allowed,
+        Some(policy::Outcome::Deny) => Outcome::Denied,
+        Some(policy::Outcome::Undecided) | None => Outcome::Undecided,
+    }
+}
+
+/// What suits the place that text goes to.
+fn look(color: When, to: &impl IsTerminal) -> Look {
+    let is_terminal = to.is_terminal();
+    let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let colour = match color {
+        When::Always => Colour::Always,
+        When::Auto if is_terminal && !set("NO_COLOR") && !dumb => Colour::Always,
+        When::Auto | When::Never => Colour::Never,
+    };
+    let columns = terminal_size::terminal_size().filter(|_| is_terminal);
+    Look {
+        width: columns.map_or(Look::default().width, |(width, _)| usize::from(width.0)),
+        colour,
+    }
+}

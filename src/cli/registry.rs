@@ -1,0 +1,225 @@
+//! How registries are reached: credentials, TLS, proxy, time.
+//!
+//! Credentials and relaxations are for the hosts that the command line names, and for no other that
+//! one of those may lead to.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::env;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::cli::UsageError;
+use crate::cli::files::read_bounded;
+use crate::cli::files::read_file;
+use crate::cli::files::show;
+use crate::model::Limits;
+use crate::registry::Helpers;
+use crate::registry::Hosts;
+use crate::registry::Keyring;
+use crate::registry::Remote;
+use crate::registry::RemoteSettings;
+use crate::transport::Settings;
+use crate::transport::Transport;
+
+/// Bytes of a file of credentials.
+const MAX_AUTHFILE: usize = 4 * 1024 * 1024;
+/// Bytes of a file of CA certificates (a system's whole list has a quarter of that).
+const MAX_CA_FILE: usize = 1024 * 1024;
+
+/// How registries are reached.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Registry")]
+pub(super) struct RegistryFlags {
+    /// Time for everything, such as `30s` or `2m30s`.
+    #[arg(
+        long,
+        short,
+        value_name = "TIME",
+        default_value = "3m",
+        env = "SCGATE_TIMEOUT"
+    )]
+    #[arg(value_parser = parse_duration)]
+    pub(super) timeout: Duration,
+
+    /// A file of credentials, as Docker and the containers tools write it, instead of theirs.
+    #[arg(long, value_name = "FILE", env = "SCGATE_AUTHFILE")]
+    authfile: Option<PathBuf>,
+
+    /// User name for the registries that are named.
+    #[arg(long, value_name = "NAME")]
+    registry_username: Option<String>,
+
+    /// Password for the registries that are named. Other users of this machine can see it; prefer
+    /// `--authfile`.
+    #[arg(long, value_name = "PASSWORD")]
+    registry_password: Option<String>,
+
+    /// Bearer token for the registries that are named. Other users of this machine can see it;
+    /// prefer `--authfile`.
+    #[arg(long, value_name = "TOKEN")]
+    registry_token: Option<String>,
+
+    /// CA certificates (PEM) that are trusted for TLS besides the system's.
+    #[arg(long, value_name = "FILE", env = "SCGATE_CACERT")]
+    registry_cacert: Option<PathBuf>,
+
+    /// The proxy for all requests.
+    #[arg(long, value_name = "URL", env = "SCGATE_PROXY")]
+    proxy: Option<String>,
+
+    /// Speak plain HTTP with the registries that are named, if they speak no TLS.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(
+        default_value_t = false,
+        default_missing_value = "true",
+        hide_default_value = true
+    )]
+    #[arg(hide_possible_values = true)]
+    allow_http_registry: bool,
+
+    /// Accept any TLS certificate of the registries that are named.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(
+        default_value_t = false,
+        default_missing_value = "true",
+        hide_default_value = true
+    )]
+    #[arg(hide_possible_values = true)]
+    allow_insecure_registry: bool,
+}
+
+impl RegistryFlags {
+    /// A client for registries, `hosts` being those that the command line names. It connects to
+    /// nothing yet.
+    pub(super) fn remote(
+        &self,
+        hosts: BTreeSet<String>,
+        limits: &Limits,
+    ) -> Result<Remote, UsageError> {
+        let mut settings = Settings::default();
+        if let Some(path) = &self.registry_cacert {
+            let flag = "--registry-cacert";
+            let pem = read_file(flag, path, MAX_CA_FILE)?;
+            settings
+                .trust_authorities(&pem)
+                .map_err(|source| UsageError::Transport {
+                    flag,
+                    value: show(path),
+                    source,
+                })?;
+        }
+        settings.proxy.clone_from(&self.proxy);
+        let transport = Transport::new(settings).map_err(|source| UsageError::Transport {
+            flag: "--proxy",
+            value: crate::model::printable(self.proxy.as_deref().unwrap_or_default()),
+            source,
+        })?;
+        let keyring = self.keyring(&hosts)?;
+        let mut remote = RemoteSettings::default();
+        if self.allow_http_registry {
+            remote.insecure_http = Hosts::These(hosts.clone());
+        }
+        if self.allow_insecure_registry {
+            remote.insecure_tls = Hosts::These(hosts);
+        }
+        Ok(Remote::new(transport, keyring, remote, limits.clone()))
+    }
+
+    fn keyring(&self, hosts: &BTreeSet<String>) -> Result<Keyring, UsageError> {
+        if let Some(keyring) = self.named(hosts)? {
+            return Ok(keyring);
+        }
+        if let Some(path) = &self.authfile {
+            let flag = "--authfile";
+            let json = read_file(flag, path, MAX_AUTHFILE)?;
+            return parse(flag, path, &json);
+        }
+        let mut keyring = Keyring::default();
+        for path in usual_authfiles() {
+            match read_bounded(&path, MAX_AUTHFILE) {
+                Ok(json) => keyring = keyring.then(parse("--authfile", &path, &json)?),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => {
+                    return Err(UsageError::File {
+                        flag: "--authfile",
+                        path: show(&path),
+                        source,
+                    });
+                }
+            }
+        }
+        Ok(keyring)
+    }
+
+    /// The credentials that the flags themselves hold.
+    fn named(&self, hosts: &BTreeSet<String>) -> Result<Option<Keyring>, UsageError> {
+        let (user, password) = (&self.registry_username, &self.registry_password);
+        let entry = match (user, password, &self.registry_token) {
+            (None, None, None) => return Ok(None),
+            (None, None, Some(token)) => json!({ "registrytoken": token }),
+            (Some(user), Some(password), None) => json!({ "username": user, "password": password }),
+            (Some(_), None, _) => {
+                return Err(UsageError::Missing {
+                    what: "the password to `--registry-username`",
+                    remedy: "`--registry-password`",
+                });
+            }
+            (None, Some(_), _) => {
+                return Err(UsageError::Missing {
+                    what: "the user to `--registry-password`",
+                    remedy: "`--registry-username`",
+                });
+            }
+            (Some(_), Some(_), Some(_)) => {
+                return Err(UsageError::Exclusive {
+                    one: "--registry-token".to_owned(),
+                    other: "--registry-username".to_owned(),
+                });
+            }
+        };
+        let auths: serde_json::Map<_, _> = hosts
+            .iter()
+            .map(|host| (host.clone(), entry.clone()))
+            .collect();
+        let file = json!({ "auths": auths }).to_string();
+        let path = Path::new("the command line");
+        parse("--registry-username", path, file.as_bytes()).map(Some)
+    }
+}
+
+fn parse(flag: &'static str, path: &Path, json: &[u8]) -> Result<Keyring, UsageError> {
+    // The operator's own files, or files that he named: their helpers may run.
+    Keyring::from_docker_config(&show(path), json, Helpers::Run)
+        .map_err(|source| UsageError::Authfile { flag, source })
+}
+
+/// Where Docker and the containers tools keep credentials, in the order in which they count.
+fn usual_authfiles() -> Vec<PathBuf> {
+    let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    let below = |name: &str, path: &str| named(name).map(|base| Path::new(&base).join(path));
+    let containers = "containers/auth.json";
+    [
+        named("REGISTRY_AUTH_FILE").map(PathBuf::from),
+        below("DOCKER_CONFIG", "config.json").or_else(|| below("HOME", ".docker/config.json")),
+        below("XDG_RUNTIME_DIR", containers),
+        below("XDG_CONFIG_HOME", containers)
+            .or_else(|| below("HOME", ".config/containers/auth.json")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A time as Go writes it, and as most people do.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "a time is such as `30s` or `2m30s`, and more than none".to_owned();
+    let duration: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    match Duration::try_from(duration) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(wrong()),
+    }
+}

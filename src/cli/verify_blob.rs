@@ -1,0 +1,349 @@
+//! `scgate verify-blob` and `scgate verify-blob-attestation`: is this file signed, or is there a
+//! statement about it, and by whom it must be?
+
+use std::fs::File;
+use std::io;
+use std::io::Read;
+use std::path::Path;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::admit::Gate;
+use crate::admit::Scope;
+use crate::cli::Outcome;
+use crate::cli::UsageError;
+use crate::cli::answer::OutputFlags;
+use crate::cli::files::read_bounded;
+use crate::cli::files::read_file;
+use crate::cli::files::show;
+use crate::cli::files::take;
+use crate::cli::gate::POLICY;
+use crate::cli::identity::IdentityFlags;
+use crate::cli::refused::CompatibleFlags;
+use crate::cli::trust::Embedded;
+use crate::cli::trust::Grounds;
+use crate::cli::trust::TrustFlags;
+use crate::cli::verify_attestation::PredicateFlags;
+use crate::model::Digest;
+use crate::model::Limits;
+use crate::output::Format;
+use crate::policy::Covers;
+use crate::policy::Demand;
+use crate::policy::Policy;
+use crate::policy::Rules;
+use crate::verify;
+use crate::verify::Artifact;
+use crate::verify::Bundle;
+
+/// Bytes of a file that is read: it is held in memory, since some keys sign all of it.
+const MAX_BLOB: usize = 2 * 1024 * 1024 * 1024;
+
+/// Is this file signed, and by whom it must be?
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyBlob {
+    #[command(flatten)]
+    blob: BlobFlags,
+
+    /// A signature without a bundle: a file, or its text in base64.
+    #[arg(long, value_name = "FILE|BASE64", help_heading = "Evidence")]
+    signature: Option<String>,
+
+    /// The certificate to `--signature`, PEM or base64 of it.
+    #[arg(long, value_name = "FILE", alias = "cert", help_heading = "Evidence")]
+    certificate: Option<PathBuf>,
+
+    /// The RFC 3161 timestamp of `--signature`, DER.
+    #[arg(long, value_name = "FILE", help_heading = "Evidence")]
+    rfc3161_timestamp: Option<PathBuf>,
+
+    #[command(flatten)]
+    identity: IdentityFlags,
+
+    #[command(flatten)]
+    trust: TrustFlags,
+
+    #[command(flatten)]
+    output: OutputFlags,
+
+    #[command(flatten)]
+    compatible: CompatibleFlags,
+}
+
+/// Is there a statement of this type about the file, by whom it must be?
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyBlobAttestation {
+    #[command(flatten)]
+    blob: BlobFlags,
+
+    #[command(flatten)]
+    predicate: PredicateFlags,
+
+    #[command(flatten)]
+    identity: IdentityFlags,
+
+    #[command(flatten)]
+    trust: TrustFlags,
+
+    #[command(flatten)]
+    output: OutputFlags,
+
+    #[command(flatten)]
+    compatible: CompatibleFlags,
+}
+
+/// Which file, and its bundle.
+#[derive(Debug, clap::Args)]
+pub(super) struct BlobFlags {
+    /// A file, `-` for stdin, or the file's digest.
+    #[arg(value_name = "FILE|-|DIGEST")]
+    file: String,
+
+    /// A Sigstore bundle, or the one that cosign wrote before.
+    #[arg(long, value_name = "FILE", help_heading = "Evidence")]
+    bundle: Option<PathBuf>,
+
+    /// No request is made, so none takes long.
+    #[arg(long, short, hide = true)]
+    timeout: Option<String>,
+}
+
+impl VerifyBlob {
+    pub(super) fn run(&self) -> Result<Outcome, UsageError> {
+        self.compatible.honour()?;
+        let limits = Limits::default();
+        let grounds =
+            self.trust
+                .grounds(Embedded::PublicGood, self.identity.key.as_deref(), &limits)?;
+        let policy = policy(&self.identity, &grounds, Demand::FileSignature)?;
+        let evidence = self.evidence(&limits)?;
+        answer(&self.blob, policy, evidence, &grounds, &self.output)
+    }
+
+    /// The bundle, or what takes its place.
+    fn evidence(&self, limits: &Limits) -> Result<Result<Bundle, verify::Error>, UsageError> {
+        let beside = [
+            ("--signature", self.signature.is_some()),
+            ("--certificate", self.certificate.is_some()),
+            ("--rfc3161-timestamp", self.rfc3161_timestamp.is_some()),
+        ];
+        let given = beside.iter().find(|(_, given)| *given);
+        match (&self.blob.bundle, &self.signature, given) {
+            (Some(_), _, Some((flag, _))) => Err(UsageError::Exclusive {
+                one: "--bundle".to_owned(),
+                other: (*flag).to_owned(),
+            }),
+            (Some(path), _, None) => read_bundle(path, limits),
+            (None, None, _) => Err(UsageError::Missing {
+                what: "the signature",
+                remedy: "`--bundle FILE`, or `--signature FILE`",
+            }),
+            (None, Some(signature), _) => self.detached(signature, limits),
+        }
+    }
+
+    fn detached(
+        &self,
+        signature: &str,
+        limits: &Limits,
+    ) -> Result<Result<Bundle, verify::Error>, UsageError> {
+        match (&self.identity.key, &self.certificate) {
+            (Some(_), Some(_)) => {
+                return Err(UsageError::Exclusive {
+                    one: "--key".to_owned(),
+                    other: "--certificate".to_owned(),
+                });
+            }
+            (None, None) => {
+                return Err(UsageError::Missing {
+                    what: "whose signature it is",
+                    remedy: "`--certificate FILE` or `--key FILE`",
+                });
+            }
+            (Some(_), None) | (None, Some(_)) => {}
+        }
+        let path = Path::new(signature);
+        let is_text = !path.exists()
+            && signature
+                .bytes()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/' | b'='));
+        let signature = if is_text {
+            signature.as_bytes().to_vec()
+        } else {
+            read_file("--signature", path, limits.bundle_bytes)?
+        };
+        let read = |flag, path: &Option<PathBuf>, limit| match path {
+            Some(path) => read_file(flag, path, limit).map(Some),
+            None => Ok(None),
+        };
+        let certificate = read(
+            "--certificate",
+            &self.certificate,
+            limits.certificate_bytes * limits.certificates,
+        )?;
+        let timestamp = read(
+            "--rfc3161-timestamp",
+            &self.rfc3161_timestamp,
+            limits.timestamp_bytes,
+        )?;
+        Ok(Bundle::from_detached(
+            &signature,
+            certificate.as_deref(),
+            timestamp.as_deref(),
+            limits,
+        ))
+    }
+}
+
+impl VerifyBlobAttestation {
+    pub(super) fn run(&self) -> Result<Outcome, UsageError> {
+        self.compatible.honour()?;
+        let limits = Limits::default();
+        let grounds =
+            self.trust
+                .grounds(Embedded::PublicGood, self.identity.key.as_deref(), &limits)?;
+        let policy = policy(&self.identity, &grounds, self.predicate.demand()?)?;
+        let Some(path) = &self.blob.bundle else {
+            return Err(UsageError::Missing {
+                what: "the statement",
+                remedy: "`--bundle FILE`",
+            });
+        };
+        let evidence = read_bundle(path, &limits)?;
+        answer(&self.blob, policy, evidence, &grounds, &self.output)
+    }
+}
+
+fn answer(
+    blob: &BlobFlags,
+    policy: Policy,
+    evidence: Result<Bundle, verify::Error>,
+    grounds: &Grounds,
+    output: &OutputFlags,
+) -> Result<Outcome, UsageError> {
+    let file = Blob::read(&blob.file)?;
+    let answers = output.open(Some(Format::Text))?;
+    let report = admit(&blob.file, &file, policy, evidence, grounds);
+    Ok(answers.write(&[report]))
+}
+
+/// Decides about a file.
+pub(super) fn admit(
+    name: &str,
+    file: &Blob,
+    policy: Policy,
+    evidence: Result<Bundle, verify::Error>,
+    grounds: &Grounds,
+) -> crate::admit::Report {
+    grounds.announce();
+    let gate = Gate::new(
+        policy,
+        grounds.trusted.clone(),
+        grounds.terms,
+        Scope::default(),
+        Limits::default(),
+    );
+    gate.admit_file(name, file.artifact(), &[evidence], grounds.now)
+}
+
+/// The policy that flags make about a file.
+pub(super) fn policy(
+    identity: &IdentityFlags,
+    grounds: &Grounds,
+    demand: Demand,
+) -> Result<Policy, UsageError> {
+    Ok(Policy::new(Rules {
+        name: POLICY.to_owned(),
+        signers: identity.signers(grounds)?,
+        demand,
+        annotations: Vec::new(),
+        covers: Covers::Index,
+        platforms: Vec::new(),
+        signed_timestamp: grounds.signed_timestamp,
+        at: grounds.at,
+    })?)
+}
+
+/// A file, or what is known of it.
+#[derive(Debug)]
+pub(super) enum Blob {
+    Bytes(Vec<u8>),
+    Digest(Digest),
+}
+
+impl Blob {
+    /// Reads what an argument names: a digest, stdin or a file.
+    pub(super) fn read(argument: &str) -> Result<Self, UsageError> {
+        let name = crate::model::printable(argument);
+        if argument.starts_with("sha256:") || argument.starts_with("sha512:") {
+            return match Digest::parse(argument) {
+                Ok(digest) => Ok(Self::Digest(digest)),
+                Err(source) => Err(UsageError::Reference {
+                    text: name,
+                    source: source.into(),
+                }),
+            };
+        }
+        let read = match argument {
+            "-" => take(io::stdin().lock(), MAX_BLOB),
+            path => File::open(path).and_then(|file| {
+                let size = file.metadata()?.len();
+                let mut bytes = Vec::new();
+                if let Ok(size) = usize::try_from(size) {
+                    bytes.reserve(size.min(MAX_BLOB));
+                }
+                let most = u64::try_from(MAX_BLOB).unwrap_or(u64::MAX);
+                file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            }),
+        };
+        match read {
+            Ok(bytes) if bytes.len() > MAX_BLOB => Err(UsageError::Value {
+                flag: "FILE",
+                value: name,
+                expected: "it is larger than 2 GiB (give its digest instead, `sha256:…`)",
+            }),
+            Ok(bytes) => Ok(Self::Bytes(bytes)),
+            Err(source) => Err(UsageError::File {
+                flag: "FILE",
+                path: name,
+                source,
+            }),
+        }
+    }
+
+    fn artifact(&self) -> Artifact<'_> {
+        match self {
+            Self::Bytes(bytes) => Artifact::Bytes(bytes),
+            Self::Digest(digest) => Artifact::Digest(*digest),
+        }
+    }
+}
+
+/// Reads a bundle. What is wrong inside of it is evidence that does not count, and no wrong usage.
+pub(super) fn read_bundle(
+    path: &Path,
+    limits: &Limits,
+) -> Result<Result<Bundle, verify::Error>, UsageError> {
+    /// The members that tell the forms apart.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Form {
+        media_type: Option<IgnoredAny>,
+        base64_signature: Option<IgnoredAny>,
+    }
+    let json = read_bounded(path, limits.attestation_bytes).map_err(|source| UsageError::File {
+        flag: "--bundle",
+        path: show(path),
+        source,
+    })?;
+    let form = serde_json::from_slice(&json).ok();
+    Ok(match form {
+        Some(Form {
+            media_type: None,
+            base64_signature: Some(_),
+        }) => Bundle::from_legacy_blob(&json, limits),
+        _ => Bundle::parse(&json, limits),
+    })
+}

@@ -1,0 +1,151 @@
+//! JSON in the shape that `cosign verify --output json` prints, for scripts that read it.
+//!
+//! A line for each image that is allowed, and none for any other, as cosign prints nothing when it
+//! refuses. The elements are the accepted signatures. A legacy signature has its payload with what
+//! the certificate says added to `optional` (cosign `cmd/cosign/cli/verify/verify.go`,
+//! `PrintVerification`); a bundle has a look-alike of such a payload.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::io;
+use std::io::Write;
+
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::admit::Report;
+use crate::admit::Target;
+use crate::model::Claim;
+use crate::output::text;
+use crate::policy::Judged;
+use crate::policy::Outcome;
+use crate::verify::Layout;
+use crate::verify::Signer;
+use crate::verify::VerifiedSignature;
+
+/// The extensions that cosign prints, with its names for them, in Fulcio's arc.
+const PRINTED: [(Claim, &str); 5] = [
+    (Claim::GithubWorkflowTrigger, "githubWorkflowTrigger"),
+    (Claim::GithubWorkflowSha, "githubWorkflowSha"),
+    (Claim::GithubWorkflowName, "githubWorkflowName"),
+    (Claim::GithubWorkflowRepository, "githubWorkflowRepository"),
+    (Claim::GithubWorkflowRef, "githubWorkflowRef"),
+];
+const ARC: &str = "1.3.6.1.4.1.57264.1";
+/// What cosign puts for the type of a legacy payload.
+const SIMPLE_SIGNING: &str = "cosign container image signature";
+
+pub(super) fn render(reports: &[Report], to: &mut dyn Write) -> io::Result<()> {
+    for report in reports {
+        if report.decision.outcome() == Outcome::Allow {
+            let line = serde_json::to_string(&elements(report))?;
+            writeln!(to, "{}", text::json(&line))?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize, Serialize)]
+struct Element {
+    critical: Critical,
+    #[serde(default)]
+    optional: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Critical {
+    identity: Identity,
+    image: Image,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Identity {
+    #[serde(rename = "docker-reference")]
+    docker_reference: String,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Image {
+    #[serde(rename = "docker-manifest-digest", alias = "Docker-manifest-digest")]
+    docker_manifest_digest: String,
+}
+
+/// Everything that was accepted, each piece of evidence once.
+fn elements(report: &Report) -> Vec<Element> {
+    let Target::Image { reference, digest } = &report.target else {
+        return Vec::new();
+    };
+    let asked = match digest {
+        Some(digest) => reference.pin(*digest).to_string(),
+        None => reference.to_string(),
+    };
+    let evidence = &report.evidence;
+    let parent = evidence.parent.as_ref().map(|parent| &parent.subject);
+    let mut seen = BTreeSet::new();
+    evidence
+        .subjects
+        .iter()
+        .chain(parent)
+        .flat_map(|subject| &subject.findings)
+        .filter(|finding| matches!(report.policy.judge(finding), Judged::Accepted(_)))
+        .filter_map(|finding| finding.proof.as_deref().ok())
+        .filter(|signature| seen.insert((signature.evidence(), signature.artifact())))
+        .map(|signature| match signature.layout() {
+            Layout::LegacySignature => legacy(signature, &asked),
+            _ => bundle(signature, &asked),
+        })
+        .collect()
+}
+
+fn bundle(signature: &VerifiedSignature, asked: &str) -> Element {
+    let annotations = signature.annotations().filter(|all| !all.is_empty());
+    Element {
+        critical: critical(
+            signature,
+            asked,
+            signature.predicate_type().unwrap_or_default(),
+        ),
+        optional: annotations.cloned(),
+    }
+}
+
+fn legacy(signature: &VerifiedSignature, asked: &str) -> Element {
+    let payload = signature.payload().unwrap_or_default();
+    let named = signature.docker_reference().unwrap_or(asked);
+    // The payload was read when it was verified; should this reader be stricter, its facts stay.
+    let mut element = serde_json::from_slice(payload).unwrap_or_else(|_| Element {
+        critical: critical(signature, named, SIMPLE_SIGNING),
+        optional: signature.annotations().cloned(),
+    });
+    if let Signer::Certificate { identity, .. } = signature.signer() {
+        let optional = element.optional.get_or_insert_default();
+        let mut add = |name: String, value: &str| {
+            optional.insert(name, Value::from(value));
+        };
+        add("Subject".to_owned(), identity.san.value());
+        add("Issuer".to_owned(), &identity.issuer);
+        add(format!("{ARC}.1"), &identity.issuer);
+        for (claim, name) in PRINTED {
+            if let Some(value) = identity.claims.get(claim) {
+                add(name.to_owned(), value);
+                add(format!("{ARC}.{}", claim.arc()), value);
+            }
+        }
+    }
+    element
+}
+
+fn critical(signature: &VerifiedSignature, docker_reference: &str, kind: &str) -> Critical {
+    Critical {
+        identity: Identity {
+            docker_reference: docker_reference.to_owned(),
+        },
+        image: Image {
+            docker_manifest_digest: signature.artifact().to_string(),
+        },
+        kind: kind.to_owned(),
+    }
+}
