@@ -8,6 +8,7 @@
 )]
 
 mod admit;
+mod fuzz_corpus;
 mod mint;
 mod mutation;
 mod oracle;
