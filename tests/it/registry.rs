@@ -118,7 +118,7 @@ fn put_index(registry: &Registry, entries: &[Digest], tag: &str) -> Digest {
 fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.connect_timeout = Duration::from_secs(2);
-    settings.read_timeout = Duration::from_millis(700);
+    settings.read_timeout = Duration::from_secs(4);
     settings.pause = Duration::from_millis(20);
     settings
 }

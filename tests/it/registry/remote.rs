@@ -105,7 +105,7 @@ async fn outcomes(kind: FaultKind) -> [Result<(), DenyCode>; 2] {
     let world = World::start(Config::default()).await;
     world.registry.inject(Fault::new(kind).path("/manifests/"));
     let source = source();
-    let deadline = || Deadline::after(Duration::from_millis(1500));
+    let deadline = || Deadline::after(Duration::from_secs(10));
     let by_tag = source.resolve(&world.reference("one"), deadline()).await;
     let repository = world.repository();
     let by_digest = source.manifest(&repository, &world.image, deadline()).await;
@@ -259,7 +259,7 @@ async fn retry_after_is_waited_for_inside_the_deadline_and_told_beyond_it() {
         .manifest(&repository, &world.image, soon())
         .await
         .unwrap_err();
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(start.elapsed() < Duration::from_secs(5));
     assert_eq!(error.code(), DenyCode::RegistryRateLimited);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
     let text = error.to_string();
@@ -425,7 +425,7 @@ async fn nothing_is_asked_once_the_deadline_is_over() {
         .manifest(&world.repository(), &world.image, short)
         .await;
     assert_eq!(read.unwrap_err().code(), DenyCode::DeadlineExceeded);
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(start.elapsed() < Duration::from_secs(5));
 }
 
 #[tokio::test]
