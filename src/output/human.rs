@@ -220,30 +220,29 @@ impl Page<'_> {
     /// One line for each manifest.
     fn table(&mut self) -> io::Result<()> {
         let report = self.report;
-        let mut rows = Vec::new();
-        for (at, subject) in report.evidence.subjects.iter().enumerate() {
-            let status = Status::of(report, at);
-            let by = match &status {
-                Status::Met(proven) => self.rests_on(proven),
-                Status::Unmet(denial) => denial.code.name().to_owned(),
-                Status::NotAsked => accepted(report, subject).unwrap_or_default(),
-            };
-            let (word, tone) = status.word();
-            let what = what(subject, &report.target);
-            rows.push((self.shortened(&subject.digest), what, word, tone, by));
-        }
+        let subjects = &report.evidence.subjects;
+        let whats: Vec<_> = subjects.iter().map(|s| what(s, &report.target)).collect();
         let first = self.short.max("manifest".len());
         // A long platform must not push the rest of every line out of sight.
-        let second = rows.iter().map(|row| row.1.chars().count());
-        let second = second.max().unwrap_or(0).clamp("what".len(), 24);
+        let second = whats.iter().map(|what| what.chars().count()).max();
+        let second = second.unwrap_or(0).clamp("what".len(), 24);
         let indent = first + second + 2 * INDENT;
+        let left = indent + 2 + 9 + 2;
         let title = format!(
-            "{:INDENT$}{:first$}  {:second$}  {:9}  signed by",
+            "{:INDENT$}{:first$}  {:second$}  {:9}  evidence",
             "", "manifest", "what", "status"
         );
         let title = self.paint(&title, Tone::Title);
         writeln!(self.to, "{title}")?;
-        for (digest, what, word, tone, by) in rows {
+        for (at, (subject, what)) in subjects.iter().zip(whats).enumerate() {
+            let status = Status::of(report, at);
+            let by = match &status {
+                Status::Met(proven) => self.rests_on(proven, self.width(left)),
+                Status::Unmet(denial) => denial.code.name().to_owned(),
+                Status::NotAsked => accepted(report, subject, self.width(left)).unwrap_or_default(),
+            };
+            let (word, tone) = status.word();
+            let digest = self.shortened(&subject.digest);
             write!(self.to, "{:INDENT$}{digest:first$}  {what:second$}  ", "")?;
             if what.chars().count() > second {
                 write!(self.to, "\n{:indent$}  ", "")?;
@@ -254,7 +253,6 @@ impl Page<'_> {
                 continue;
             }
             let gap = 9_usize.saturating_sub(word.len());
-            let left = indent + 2 + 9 + 2;
             let lines = text::wrap(&by, self.width(left));
             let mut lines = lines.iter();
             let begin = lines.next().map_or("", String::as_str);
@@ -266,11 +264,12 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// On what a manifest's part of an Allow rests.
-    fn rests_on(&self, proven: &Proven) -> String {
-        let by = signed_by(&proven.signer, &proven.signature);
+    /// On what a manifest's part of an Allow rests. A signer whose name is too long for the table
+    /// stands with the evidence below it.
+    fn rests_on(&self, proven: &Proven, room: usize) -> String {
+        let by = signed_by(&proven.signer, &proven.signature, room);
         match &proven.through_parent {
-            Some(parent) => format!("{by}, through parent {}", self.shortened(parent)),
+            Some(parent) => format!("{by} through parent {}", self.shortened(parent)),
             None => by,
         }
     }
@@ -295,8 +294,14 @@ impl Page<'_> {
         match self.report.policy.judge(finding) {
             Judged::Accepted(by) => {
                 let verdict = self.paint("accepted", Tone::Good);
-                let by = text::name(&by);
-                writeln!(self.to, "{:INDENT$}{label:LABEL$} {verdict} by {by}", "")?;
+                let by = text::sentence(&by);
+                let left = INDENT + LABEL + 1;
+                if left + "accepted by ".len() + by.chars().count() <= self.look.width {
+                    writeln!(self.to, "{:INDENT$}{label:LABEL$} {verdict} by {by}", "")?;
+                } else {
+                    writeln!(self.to, "{:INDENT$}{label:LABEL$} {verdict}", "")?;
+                    self.sentence("by", &by)?;
+                }
             }
             Judged::Refused(refusal) => {
                 let verdict = self.paint("refused", Tone::Bad);
@@ -578,16 +583,22 @@ fn demand(report: &Report) -> String {
 }
 
 /// The first signer that the policy accepts, of a manifest that it does not ask about.
-fn accepted(report: &Report, subject: &Subject) -> Option<String> {
+fn accepted(report: &Report, subject: &Subject, room: usize) -> Option<String> {
     subject.findings.iter().find_map(|finding| {
         let Judged::Accepted(signer) = report.policy.judge(finding) else {
             return None;
         };
         let signature = finding.proof.as_ref().ok()?;
-        Some(signed_by(&signer, signature))
+        Some(signed_by(&signer, signature, room))
     })
 }
 
-fn signed_by(signer: &str, signature: &VerifiedSignature) -> String {
-    format!("{} ({})", text::name(signer), signature.layout().name())
+fn signed_by(signer: &str, signature: &VerifiedSignature, room: usize) -> String {
+    let layout = signature.layout().name();
+    let whole = format!("{layout} by {}", text::sentence(signer));
+    if whole.chars().count() <= room {
+        whole
+    } else {
+        layout.to_owned()
+    }
 }
