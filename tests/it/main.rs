@@ -8,6 +8,9 @@
 )]
 
 mod admit;
+mod cli;
 mod mint;
 mod registry;
+mod runner;
 mod sandbox_registry;
+mod world;
