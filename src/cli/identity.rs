@@ -7,6 +7,7 @@ use clap::Arg;
 use clap::ArgMatches;
 
 use crate::cli::UsageError;
+use crate::cli::files::show;
 use crate::cli::trust::Grounds;
 use crate::model::Claim;
 use crate::policy::Pattern;
@@ -53,7 +54,7 @@ impl IdentityFlags {
                 });
             }
             let named = |key: &Arc<crate::verify::ManagedKey>| Signer {
-                name: format!("the key {}", path.display()),
+                name: show(path),
                 who: Who::Key(key.id()),
             };
             return Ok(grounds.trusted.keys.iter().map(named).collect());

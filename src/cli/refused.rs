@@ -28,6 +28,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("ca-intermediates", TRUST),
     ("ca-roots", TRUST),
+    ("cert", EVIDENCE),
     ("certificate", EVIDENCE),
     ("certificate-chain", TRUST),
     (
@@ -156,7 +157,10 @@ struct RefusedFlags(Option<(&'static str, &'static str)>);
 impl clap::Args for RefusedFlags {
     fn augment_args(command: clap::Command) -> clap::Command {
         REFUSED.iter().fold(command, |command, (flag, _)| {
-            let own = |arg: &Arg| arg.get_long() == Some(*flag);
+            let own = |arg: &Arg| {
+                let aliases = arg.get_all_aliases().unwrap_or_default();
+                arg.get_long() == Some(*flag) || aliases.contains(flag)
+            };
             if command.get_arguments().any(own) {
                 return command;
             }

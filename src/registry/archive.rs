@@ -43,12 +43,14 @@ impl Archive {
         let mut offset = 0;
         let mut header = [0; BLOCK];
         let mut count = 0;
+        let mut has_end = false;
         while offset + BLOCK_LEN <= len {
             read_exact_at(&mut file, offset, &mut header)?;
             if offset == 0 {
                 refuse_compressed(&header)?;
             }
             if header.iter().all(|byte| *byte == 0) {
+                has_end = true;
                 break;
             }
             let header = Header(&header);
@@ -91,6 +93,11 @@ impl Archive {
         }
         if count == 0 {
             return Err(LayoutFault::NotAnArchive);
+        }
+        // POSIX pax, "ustar Interchange Format": zeros stand at the end. An archive that was cut
+        // between two entries would read as one that lacks the evidence.
+        if !has_end {
+            return Err(LayoutFault::Truncated);
         }
         Ok(Self {
             file: Mutex::new(file),

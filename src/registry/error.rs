@@ -288,7 +288,7 @@ pub enum LayoutFault {
     NotALayout,
     /// The file is no tar archive.
     NotAnArchive,
-    /// The archive ends inside an entry.
+    /// The archive ends inside an entry, or without the mark of its end.
     Truncated,
     /// A layout version other than 1.0.0.
     Version(String),
@@ -314,7 +314,7 @@ impl fmt::Display for LayoutFault {
             Self::NotAFile => f.write_str("not a regular file (links are not followed)"),
             Self::NotALayout => f.write_str("no `oci-layout` and `index.json` in it"),
             Self::NotAnArchive => f.write_str("neither a directory nor a tar archive"),
-            Self::Truncated => f.write_str("the archive ends inside an entry"),
+            Self::Truncated => f.write_str("the archive is cut short"),
             Self::Version(found) => write!(f, "the layout version `{found}` is not 1.0.0"),
         }
     }

@@ -8,10 +8,13 @@
 )]
 
 mod admit;
+mod cli;
 mod fuzz_corpus;
 mod mint;
 mod mutation;
 mod oracle;
 mod output;
 mod registry;
+mod runner;
 mod sandbox_registry;
+mod world;

@@ -178,11 +178,16 @@ impl Tar {
         self.entry(b'0', name, body)
     }
 
-    fn write(&self, dir: &Path) -> PathBuf {
-        let path = dir.join("layout.tar");
+    /// With the zeros that mark the end.
+    fn ended(&self) -> Vec<u8> {
         let mut bytes = self.0.clone();
         bytes.resize(bytes.len() + 1024, 0);
-        fs::write(&path, bytes).unwrap();
+        bytes
+    }
+
+    fn write(&self, dir: &Path) -> PathBuf {
+        let path = dir.join("layout.tar");
+        fs::write(&path, self.ended()).unwrap();
         path
     }
 }
@@ -301,23 +306,27 @@ fn what_is_no_layout_says_what_it_is() {
     gzip[..2].copy_from_slice(b"\x1f\x8b");
     assert_eq!(fault(&gzip), LayoutFault::Compressed("gunzip"));
     assert_eq!(
-        fault(&Tar::default().file("manifest.json", b"[]").0),
+        fault(&Tar::default().file("manifest.json", b"[]").ended()),
         LayoutFault::DockerArchive
     );
     assert_eq!(
-        fault(&Tar::default().file("x", b"[]").0),
+        fault(&Tar::default().file("x", b"[]").ended()),
         LayoutFault::NotALayout
     );
+    assert_eq!(
+        fault(&Tar::default().file("x", b"[]").0),
+        LayoutFault::Truncated
+    );
     let old = Tar::default().file("oci-layout", br#"{"imageLayoutVersion":"2.0"}"#);
-    assert_eq!(fault(&old.0), LayoutFault::Version("2.0".to_owned()));
+    assert_eq!(fault(&old.ended()), LayoutFault::Version("2.0".to_owned()));
     let twice = layout().file("index.json", &index(&[]));
     assert_eq!(
-        fault(&twice.0),
+        fault(&twice.ended()),
         LayoutFault::Duplicate("index.json".to_owned())
     );
     let whole = layout().file("blobs/sha256/00", &[1; 600]).0;
     assert_eq!(fault(&whole[..whole.len() - 512]), LayoutFault::Truncated);
-    let mut flipped = layout().0;
+    let mut flipped = layout().ended();
     flipped[3] ^= 1;
     assert_eq!(fault(&flipped), LayoutFault::NotAnArchive);
     // An archive of Docker 25 has both.

@@ -1,0 +1,188 @@
+//! Registries: what they do to the exit code, and layouts that were made of one.
+
+use std::fs;
+
+use scgate::sandbox::registry::Config;
+use scgate::sandbox::registry::Fault;
+use scgate::sandbox::registry::FaultKind;
+
+use crate::admit::shop::REPO;
+use crate::admit::shop::Shop;
+use crate::runner::Run;
+use crate::runner::scgate;
+use crate::world::write_layout;
+
+/// A registry, and the words that ask about what is in it.
+struct World {
+    shop: Shop,
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    async fn open() -> Self {
+        let world = Self {
+            shop: Shop::open(Config::default()).await,
+            dir: tempfile::tempdir().unwrap(),
+        };
+        let root = world.shop.mint.trusted_root().bytes();
+        fs::write(world.dir.path().join("root.json"), root).unwrap();
+        world
+    }
+
+    fn ask(&self) -> Run {
+        let identity = &self.shop.identity;
+        scgate([
+            "verify",
+            "--trusted-root=root.json",
+            "--timeout=5s",
+            "-ojson",
+        ])
+        .and(["--certificate-identity", identity.san.value()])
+        .and(["--certificate-oidc-issuer", &identity.issuer])
+        .within(self.dir.path())
+    }
+
+    fn image(&self, what: &str) -> String {
+        format!("{}/{REPO}{what}", self.shop.registry.host())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_references_end_with_the_worst_of_their_answers() {
+    let world = World::open().await;
+    world.shop.sign(world.shop.index);
+    let (signed, unsigned) = (
+        world.image(":1.0"),
+        world.image(&format!("@{}", world.shop.amd64)),
+    );
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let unreachable = format!("{closed}/acme/shop:1.0");
+    for (references, code) in [
+        (vec![&signed], 0),
+        (vec![&signed, &signed], 0),
+        (vec![&unsigned], 1),
+        (vec![&signed, &unsigned], 1),
+        (vec![&unreachable], 3),
+        (vec![&signed, &unreachable], 3),
+        (vec![&unreachable, &unsigned, &signed], 1),
+    ] {
+        world.ask().and(references).exits(code);
+    }
+    let said = world.ask().and([&unreachable]).exits(3);
+    assert_eq!(said.codes(), ["registry-unreachable"]);
+    let said = world.ask().and([world.image(":2.0")]).exits(1);
+    assert_eq!(said.codes(), ["image-not-found"]);
+    for fault in [
+        FaultKind::status(401),
+        FaultKind::status(403),
+        FaultKind::status(500),
+    ] {
+        world
+            .shop
+            .registry
+            .inject(Fault::new(fault).path("/manifests/"));
+        world.ask().and([&signed]).exits(3);
+        world.shop.registry.clear_faults();
+        world.ask().and([&signed]).exits(0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_repository_is_named_by_flag_or_by_the_variable_of_cosign() {
+    let world = World::open().await;
+    world.shop.sign(world.shop.index);
+    let elsewhere = format!("{}/acme/signatures", world.shop.registry.host());
+    let own = world.image("");
+    let ask = || world.ask().and([world.image(":1.0")]);
+    let said = ask().exits(0);
+    assert!(!said.stderr.contains("COSIGN_REPOSITORY"), "{said}");
+    ask().and(["--signature-repository", &elsewhere]).exits(1);
+    ask()
+        .and([
+            "--signature-repository",
+            &elsewhere,
+            "--signature-repository",
+            &own,
+        ])
+        .exits(0);
+    let said = ask().variable("COSIGN_REPOSITORY", &elsewhere).exits(1);
+    drop(said.complains("as COSIGN_REPOSITORY says"));
+    let said = ask()
+        .variable("COSIGN_REPOSITORY", &elsewhere)
+        .and(["--signature-repository", &own])
+        .exits(0);
+    assert!(!said.stderr.contains("COSIGN_REPOSITORY"), "{said}");
+    ask()
+        .variable("COSIGN_REPOSITORY", "a b")
+        .exits(2)
+        .complains("a b");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layout_made_of_a_registry_gets_the_same_answers() {
+    let world = World::open().await;
+    let shop = &world.shop;
+    let ask = |what: &str, flags: &[&str]| {
+        let by_registry = world.ask().and([world.image(what)]).and(flags).run();
+        let in_layout = what.trim_start_matches([':', '@']);
+        let by_layout = world
+            .ask()
+            .and(["--layout=layout", in_layout])
+            .and(flags)
+            .run();
+        assert_eq!(
+            by_registry.code, by_layout.code,
+            "{by_registry}\n{by_layout}"
+        );
+        assert_eq!(by_registry.codes(), by_layout.codes());
+        (by_layout.code, by_layout.codes().join(" "))
+    };
+    let mut manifests = vec![(shop.index, Some("1.0"))];
+    let save = |manifests: &[_]| {
+        write_layout(
+            &shop.registry,
+            REPO,
+            manifests,
+            &world.dir.path().join("layout"),
+        )
+    };
+    let amd64 = format!("@{}", shop.amd64);
+    save(&manifests);
+    assert_eq!(ask(":1.0", &[]), (Some(1), "no-signature".into()));
+
+    manifests.push((shop.sign(shop.index), None));
+    save(&manifests);
+    assert_eq!(ask(":1.0", &[]), (Some(0), String::new()));
+    assert_eq!(
+        ask(":1.0", &["--recursive"]),
+        (Some(1), "no-signature".into())
+    );
+    assert_eq!(ask(&amd64, &[]), (Some(1), "no-signature".into()));
+    let parent = shop.index.to_string();
+    assert_eq!(
+        ask(&amd64, &["--parent", &parent]),
+        (Some(0), String::new())
+    );
+    let other = shop.arm64.to_string();
+    assert_eq!(
+        ask(&amd64, &["--parent", &other]),
+        (Some(1), "parent-mismatch".into())
+    );
+
+    for digest in [shop.amd64, shop.arm64] {
+        manifests.push((shop.sign(digest), None));
+    }
+    save(&manifests);
+    for flags in [
+        &["--recursive"][..],
+        &["--covers=platforms"],
+        &["--covers=platforms", "--platform=linux/arm64"],
+    ] {
+        assert_eq!(ask(":1.0", flags), (Some(0), String::new()), "{flags:?}");
+    }
+    let missing = ask(":1.0", &["--platform=linux/s390x"]);
+    assert_eq!(missing, (Some(1), "platform-missing".into()));
+}

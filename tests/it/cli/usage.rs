@@ -1,0 +1,479 @@
+//! Wrong usage: every malformed file, reference, digest, key, root and pair of flags ends with 2 and
+//! one sentence that names the thing and the remedy; nothing is decided, and nothing panics.
+
+use std::fs;
+
+use super::AMD64;
+use super::IDENTITY;
+use super::INDEX;
+use super::ISSUER;
+use super::lab;
+use super::signer;
+use crate::runner::scgate;
+
+const WHO: [&str; 4] = [
+    "--certificate-identity",
+    IDENTITY,
+    "--certificate-oidc-issuer",
+    ISSUER,
+];
+const LAYOUT: [&str; 2] = ["--layout", "index-only.tar"];
+const ROOT: &str = "--trusted-root=trusted_root.json";
+
+/// Asks, within the samples, and expects a sentence with all of these texts.
+#[track_caller]
+fn wrong(words: &[&[&str]], texts: &[&str]) {
+    let said = scgate(words.concat()).within(&lab()).exits(2);
+    assert_eq!(said.stdout, "", "{said}");
+    let sentence = said.stderr.lines().find(|line| line.starts_with("error: "));
+    let sentence = sentence.unwrap_or_else(|| panic!("{said}")).to_owned();
+    for text in texts {
+        assert!(sentence.contains(text), "no `{text}` in the error\n{said}");
+    }
+}
+
+#[test]
+fn who_must_have_signed_is_said_whole_and_once() {
+    let ask = |who: &[&str], texts: &[&str]| {
+        wrong(&[&["verify", INDEX, ROOT], &LAYOUT, who], texts);
+        wrong(&[&["verify-attestation", INDEX, ROOT], &LAYOUT, who], texts);
+        let blob = [
+            "verify-blob",
+            "blob/blob.txt",
+            "--bundle=blob/rekor1.sigstore.json",
+            ROOT,
+        ];
+        wrong(&[&blob, who], texts);
+    };
+    ask(
+        &[],
+        &["who must have signed", "--certificate-identity", "--key"],
+    );
+    ask(&WHO[..2], &["issuer", "--certificate-oidc-issuer"]);
+    ask(&WHO[2..], &["identity", "--certificate-identity"]);
+    ask(
+        &[&WHO[..], &["--certificate-identity-regexp", "x"]].concat(),
+        &[
+            "--certificate-identity",
+            "--certificate-identity-regexp",
+            "only one",
+        ],
+    );
+    ask(
+        &[&WHO[..], &["--certificate-oidc-issuer-regexp", "x"]].concat(),
+        &[
+            "--certificate-oidc-issuer",
+            "--certificate-oidc-issuer-regexp",
+            "only one",
+        ],
+    );
+    ask(
+        &[&WHO[..], &["--key", "cosign.pub"]].concat(),
+        &["--key", "--certificate-identity", "only one"],
+    );
+    ask(
+        &["--key=cosign.pub", "--certificate-build-trigger=push"],
+        &["--key", "--certificate-build-trigger", "only one"],
+    );
+    for (value, text) in [
+        ("", "empty"),
+        (".*", "anybody"),
+        ("(", "not a regular expression"),
+        (r"a\1", "not a regular expression"),
+        ("a{1000}{1000}", "too large"),
+    ] {
+        ask(
+            &[&WHO[2..], &["--certificate-identity-regexp", value]].concat(),
+            &["--certificate-identity-regexp", text],
+        );
+    }
+    ask(
+        &["--certificate-identity=", "--certificate-oidc-issuer=x"],
+        &["--certificate-identity", "empty"],
+    );
+    ask(
+        &[&WHO[..], &["--certificate-build-trigger="]].concat(),
+        &["--certificate-build-trigger", "empty"],
+    );
+}
+
+#[test]
+fn keys_and_roots_that_are_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let private = "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\neyJh\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n";
+    let pem = fs::read_to_string(lab().join("cosign.pub")).unwrap();
+    for (name, bytes, text) in [
+        ("empty", &b""[..], "PEM"),
+        ("der", b"\x30\x59\x00\xff", "not PEM"),
+        ("private", private.as_bytes(), "private key"),
+        ("two", pem.repeat(2).as_bytes(), "exactly one"),
+        ("text", b"cosign.pub", "PEM"),
+        (
+            "bits",
+            pem.replace("MFkw", "MFkx").as_bytes(),
+            "no supported kind",
+        ),
+        ("large", &vec![b'a'; 70_000], "larger than"),
+    ] {
+        let path = file(name, bytes);
+        wrong(
+            &[&["verify", INDEX, ROOT, "--key", &path], &LAYOUT],
+            &["--key", &path, text],
+        );
+    }
+    for (key, text) in [
+        ("absent.pub", "No such file"),
+        (".", "directory"),
+        ("env://COSIGN_KEY", "`env://`"),
+        ("k8s://ns/secret", "`k8s://`"),
+        ("awskms:///alias/x", "`awskms://`"),
+        ("gcpkms://projects/x", "`gcpkms://`"),
+        ("azurekms://x", "`azurekms://`"),
+        ("hashivault://x", "`hashivault://`"),
+        ("gitlab://x", "`gitlab://`"),
+        ("pkcs11:token=x", "`pkcs11:`"),
+        ("https://example.test/cosign.pub", "`https://`"),
+    ] {
+        wrong(
+            &[&["verify", INDEX, ROOT, "--key", key], &LAYOUT],
+            &["--key", key, text],
+        );
+    }
+    let root = fs::read_to_string(lab().join("trusted_root.json")).unwrap();
+    for (name, bytes, text) in [
+        ("root-empty", String::new(), "not a trusted root"),
+        ("root-text", "no JSON".to_owned(), "not a trusted root"),
+        ("root-array", "[]".to_owned(), "not a trusted root"),
+        (
+            "root-half",
+            root.split_at(root.len() / 2).0.to_owned(),
+            "not a trusted root",
+        ),
+        (
+            "root-none",
+            r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#
+                .to_owned(),
+            "neither",
+        ),
+        (
+            "root-other",
+            root.replace("trustedroot+json", "bundle+json"),
+            "unknown type",
+        ),
+        (
+            "root-twice",
+            root.replacen('{', r#"{"mediaType":"x","#, 1),
+            "not a trusted root",
+        ),
+        ("root-large", " ".repeat(5 * 1024 * 1024), "larger than"),
+    ] {
+        let path = file(name, bytes.as_bytes());
+        wrong(
+            &[&["verify", INDEX, "--trusted-root", &path], &WHO, &LAYOUT],
+            &["--trusted-root", &path, text],
+        );
+    }
+    wrong(
+        &[
+            &["verify", INDEX, "--trusted-root", "absent.json"],
+            &WHO,
+            &LAYOUT,
+        ],
+        &["--trusted-root absent.json", "No such file"],
+    );
+}
+
+#[test]
+fn references_that_are_none() {
+    let hex = INDEX.split_once(':').unwrap().1;
+    let upper = format!("sha256:{}", hex.to_uppercase());
+    for (reference, texts) in [
+        ("", &["no image reference"][..]),
+        (hex, &["image id"]),
+        (INDEX, &["names no repository", "--layout"]),
+        ("sha256:abc", &["names no repository", "--layout"]),
+        ("https://ghcr.io/a/b", &["scheme"]),
+        ("ghcr.io/A/b", &["upper-case"]),
+        ("ghcr.io/a/b@sha256:abc", &["64"]),
+        ("ghcr.io/a/b@md5:d41d8cd98f00b204e9800998ecf8427e", &["md5"]),
+        ("ghcr.io/a/b:", &["tag"]),
+        ("ghcr.io:99999/a/b", &["port"]),
+        ("ghcr.io/a b", &["no image reference"]),
+        ("ghcr.io/../b", &["no image reference"]),
+    ] {
+        if reference.contains("md5") {
+            wrong(
+                &[&["verify", reference, ROOT], &WHO],
+                &["no image reference"],
+            );
+        } else {
+            wrong(&[&["verify", reference, ROOT], &WHO], texts);
+        }
+    }
+    for reference in [
+        upper.as_str(),
+        "sha256:abc",
+        "sha512:abc",
+        "a:b:c",
+        "../x",
+        "ä",
+    ] {
+        wrong(
+            &[&["verify", reference, ROOT], &LAYOUT, &WHO],
+            &[reference, "no image reference"],
+        );
+    }
+    // One that is none spoils them all, before anything is decided.
+    wrong(
+        &[&["verify", INDEX, "nope:", ROOT], &LAYOUT, &WHO],
+        &["nope:"],
+    );
+    wrong(&[&["verify", ROOT], &WHO], &["required arguments"]);
+    for (digest, file) in [("sha256:abc", "64"), (upper.as_str(), "hex")] {
+        let blob = [
+            "verify-blob",
+            digest,
+            "--bundle=blob/rekor1.sigstore.json",
+            ROOT,
+        ];
+        wrong(&[&blob, &WHO], &[digest, file]);
+    }
+}
+
+#[test]
+fn layouts_that_are_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let tar = fs::read(lab().join("index-only.tar")).unwrap();
+    let half = dir.path().join("half.tar");
+    fs::write(&half, tar.split_at(tar.len() / 2).0).unwrap();
+    // Cut between two entries: all that is missing is the end.
+    let zeros = tar.iter().rev().take_while(|byte| **byte == 0).count();
+    let endless = dir.path().join("endless.tar");
+    fs::write(
+        &endless,
+        tar.split_at((tar.len() - zeros).next_multiple_of(512)).0,
+    )
+    .unwrap();
+    let gzip = dir.path().join("x.tar.gz");
+    fs::write(&gzip, [&[0x1f, 0x8b, 8][..], &[0; 1021]].concat()).unwrap();
+    let other = dir.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(
+        other.join("oci-layout"),
+        r#"{"imageLayoutVersion":"2.0.0"}"#,
+    )
+    .unwrap();
+    let broken = dir.path().join("broken");
+    fs::create_dir(&broken).unwrap();
+    fs::write(
+        broken.join("oci-layout"),
+        r#"{"imageLayoutVersion":"1.0.0"}"#,
+    )
+    .unwrap();
+    fs::write(broken.join("index.json"), "{").unwrap();
+    for (path, text) in [
+        ("absent", "not found"),
+        ("cosign.pub", "neither a directory nor a tar archive"),
+        ("blob", "no `oci-layout`"),
+        (half.to_str().unwrap(), "cut short"),
+        (endless.to_str().unwrap(), "cut short"),
+        (gzip.to_str().unwrap(), "compressed"),
+        (other.to_str().unwrap(), "2.0.0"),
+        (broken.to_str().unwrap(), "contents"),
+    ] {
+        wrong(
+            &[&["verify", INDEX, ROOT, "--layout", path], &WHO],
+            &["--layout", path, text],
+        );
+    }
+}
+
+#[test]
+fn flags_that_do_not_go_together_and_values_that_are_none() {
+    for (flags, texts) in [
+        (
+            &["--recursive", "--covers=index"][..],
+            &["--recursive", "--covers", "only one"][..],
+        ),
+        (
+            &["--recursive", "--covers=platforms"],
+            &["--recursive", "--covers", "only one"],
+        ),
+        (
+            &["--recursive", "--parent", AMD64],
+            &["--parent", "--recursive", "only one"],
+        ),
+        (
+            &["--covers=platforms", "--parent", AMD64],
+            &["--parent", "--covers", "only one"],
+        ),
+        (
+            &["--signature-repository=a.test/b"],
+            &["--signature-repository", "--layout"],
+        ),
+        (&["--parent=a.test/b:1"], &["--parent a.test/b:1", "digest"]),
+        (&["--parent=a.test/B"], &["a.test/B", "upper-case"]),
+        (&["--platform=linux"], &["--platform linux", "linux/arm64"]),
+        (&["--platform=linux/"], &["--platform linux/", "OS/ARCH"]),
+        (&["--at=yesterday"], &["--at yesterday", "RFC 3339"]),
+        (&["--at=2026-11-21 09:00:00Z"], &["--at", "RFC 3339"]),
+        (&["--at=2999-01-01T00:00:00Z"], &["--at", "future"]),
+        (&["--clock-skew=61"], &["--clock-skew", "61"]),
+        (&["--clock-skew=-1"], &["--clock-skew"]),
+        (&["--timeout=0s"], &["--timeout", "30s"]),
+        (&["--timeout=-5s"], &["--timeout", "30s"]),
+        (&["--timeout=soon"], &["--timeout", "30s"]),
+        (&["-a", "env"], &["--annotations env", "NAME=VALUE"]),
+        (&["-a", "=x"], &["--annotations =x", "NAME=VALUE"]),
+        (&["-a", "env=prod,env=dev"], &["env", "two values"]),
+        (
+            &["--attachment-tag-prefix=a/b"],
+            &["--attachment-tag-prefix a/b", "tag"],
+        ),
+        (&["-o", "xml"], &["--output", "json"]),
+        (&["-o", "json="], &["--output", "file"]),
+        (
+            &["-o", "json", "-o", "text"],
+            &["--output", "only one form"],
+        ),
+        (
+            &["-o", "json=/no/such/directory/x"],
+            &["--output /no/such/directory/x", "No such file"],
+        ),
+        (&["--color=blue"], &["--color", "blue"]),
+        (&["--no-such-flag"], &["--no-such-flag"]),
+        (&["--check-claims=false"], &["--check-claims", "refused"]),
+    ] {
+        wrong(&[&["verify", INDEX, ROOT], &LAYOUT, &WHO, flags], texts);
+    }
+    for (flags, texts) in [
+        (&["--type=sbom"][..], &["--type sbom", "spdxjson"][..]),
+        (&["--type="], &["--type", "URI"]),
+    ] {
+        wrong(
+            &[&["verify-attestation", INDEX, ROOT], &LAYOUT, &WHO, flags],
+            texts,
+        );
+    }
+    let bundle = "--bundle=blob/rekor1.sigstore.json";
+    for (flags, texts) in [
+        (&[][..], &["the signature", "--bundle"][..]),
+        (
+            &[bundle, "--signature=AAAA"],
+            &["--bundle", "--signature", "only one"],
+        ),
+        (
+            &["--signature=AAAA"],
+            &["whose signature", "--certificate", "--key"],
+        ),
+        (&["--certificate=cosign.pub"], &["the signature"]),
+        (
+            &["--signature=absent.sig", "--certificate=cosign.pub"],
+            &["--signature absent.sig", "No such file"],
+        ),
+        (
+            &["--bundle=absent.json"],
+            &["--bundle absent.json", "No such file"],
+        ),
+        (&["--bundle=."], &["--bundle .", "directory"]),
+    ] {
+        wrong(
+            &[&["verify-blob", "blob/blob.txt", ROOT], &WHO, flags],
+            texts,
+        );
+    }
+    wrong(
+        &[&["verify-blob", "absent.bin", ROOT, bundle], &WHO],
+        &["absent.bin", "No such file"],
+    );
+    wrong(
+        &[&["verify-blob-attestation", "blob/blob.txt", ROOT], &WHO],
+        &["the statement", "--bundle"],
+    );
+    wrong(&[&["frobnicate"]], &["frobnicate"]);
+    let registry = ["verify", "127.0.0.1:1/a/b", ROOT];
+    for (flags, texts) in [
+        (
+            &["--registry-username=x"][..],
+            &["password", "--registry-password"][..],
+        ),
+        (&["--registry-password=x"], &["user", "--registry-username"]),
+        (
+            &[
+                "--registry-token=x",
+                "--registry-username=x",
+                "--registry-password=x",
+            ],
+            &["--registry-token"],
+        ),
+        (
+            &["--authfile=absent.json"],
+            &["--authfile absent.json", "No such file"],
+        ),
+        (&["--authfile=cosign.pub"], &["--authfile", "cosign.pub"]),
+        (
+            &["--registry-cacert=cosign.pub"],
+            &["--registry-cacert cosign.pub"],
+        ),
+        (&["--proxy=::"], &["--proxy"]),
+        (
+            &["--signature-repository=a.test/b:1"],
+            &["a.test/b:1", "repository"],
+        ),
+        (
+            &["--parent", &format!("a.test/b@{AMD64}")],
+            &["--parent", "another repository"],
+        ),
+    ] {
+        wrong(&[&registry, &WHO, flags], texts);
+    }
+}
+
+#[test]
+fn malformed_evidence_is_a_refusal_and_no_wrong_usage() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bundle.json");
+    let good = fs::read_to_string(lab().join("blob/rekor1.sigstore.json")).unwrap();
+    for (bundle, code) in [
+        (good.clone(), ""),
+        (String::new(), "bundle-malformed"),
+        ("{".to_owned(), "bundle-malformed"),
+        ("[]".to_owned(), "bundle-malformed"),
+        ("null".to_owned(), "bundle-malformed"),
+        ("{}".to_owned(), "bundle-malformed"),
+        (
+            good.split_at(good.len() / 2).0.to_owned(),
+            "bundle-malformed",
+        ),
+        (
+            r#"{"base64Signature":"AAAA"}"#.to_owned(),
+            "signer-kind-mismatch",
+        ),
+        (
+            r#"{"base64Signature":"@"}"#.to_owned(),
+            "signature-malformed",
+        ),
+        (r#"{"base64Signature":1}"#.to_owned(), "legacy-malformed"),
+        (
+            good.replace("bundle.v0.3+json", "bundle.v9+json"),
+            "bundle-version-unsupported",
+        ),
+    ] {
+        fs::write(&path, &bundle).unwrap();
+        let said = scgate(["verify-blob", "blob/blob.txt", "-o", "json", "--bundle"])
+            .and([&path])
+            .and(signer())
+            .within(&lab())
+            .exits(i32::from(!code.is_empty()));
+        let codes: Vec<_> = Some(code)
+            .filter(|code| !code.is_empty())
+            .into_iter()
+            .collect();
+        assert_eq!(said.codes(), codes, "{said}");
+    }
+}
