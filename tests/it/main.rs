@@ -1,6 +1,7 @@
 //! The offline ring: the public interface and the command line against an in-process world.
 #![expect(
     clippy::as_conversions,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
