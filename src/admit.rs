@@ -32,6 +32,7 @@ use crate::registry::Source;
 use crate::transport::Deadline;
 use crate::verify::Artifact;
 use crate::verify::Bundle;
+use crate::verify::Claimed;
 use crate::verify::ManagedKey;
 use crate::verify::Terms;
 use crate::verify::Trust;
@@ -177,17 +178,22 @@ impl Gate {
         let mut subject = Subject::new(digest, Role::Other);
         for bundle in evidence {
             subject.findings.push(match bundle {
-                Ok(bundle) => Finding {
-                    holder: bundle.evidence(),
-                    way: "file",
-                    layout: Some(bundle.layout()),
-                    proof: self.inner.prove(bundle, artifact, now),
-                },
+                Ok(bundle) => {
+                    let (proof, claimed) = self.inner.prove_or_name(bundle, artifact, now);
+                    Finding {
+                        holder: bundle.evidence(),
+                        way: "file",
+                        layout: Some(bundle.layout()),
+                        proof,
+                        claimed,
+                    }
+                }
                 Err(error) => Finding {
                     holder: digest,
                     way: "file",
                     layout: None,
                     proof: Err(Refusal::new(error.code(), error.to_string())),
+                    claimed: None,
                 },
             });
         }
@@ -207,7 +213,22 @@ impl Gate {
     }
 }
 
+/// A proof, or why there is none and what the evidence says of itself.
+type Proof = (
+    Result<Arc<VerifiedSignature>, Refusal>,
+    Option<Box<Claimed>>,
+);
+
 impl Inner {
+    fn prove_or_name(&self, bundle: &Bundle, artifact: Artifact<'_>, now: Timestamp) -> Proof {
+        let proof = self.prove(bundle, artifact, now);
+        let claimed = match &proof {
+            Ok(_) => None,
+            Err(_) => bundle.claimed(&self.limits).map(Box::new),
+        };
+        (proof, claimed)
+    }
+
     /// Verifies one piece of evidence under everything that is trusted.
     fn prove(
         &self,

@@ -11,6 +11,7 @@
 mod bundle;
 mod certificate;
 mod checkpoint;
+mod claimed;
 mod der;
 mod encoding;
 mod envelope;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 pub use bundle::Bundle;
 pub use bundle::Layout;
+pub use claimed::Claimed;
 pub use error::Error;
 pub use trust::ManagedKey;
 pub use trust::TrustError;

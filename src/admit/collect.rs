@@ -455,6 +455,7 @@ impl<'a> Collector<'a> {
                 way,
                 layout: None,
                 proof: Err(refusal),
+                claimed: None,
             }],
             ..Found::default()
         };
@@ -570,25 +571,28 @@ impl<'a> Collector<'a> {
             match bundle {
                 Ok(bundle) => (
                     Some(bundle.layout()),
-                    gate.prove(&bundle, Artifact::Digest(about), now),
+                    gate.prove_or_name(&bundle, Artifact::Digest(about), now),
                 ),
                 Err(error) => (
                     kind.layout(),
-                    Err(Refusal::new(error.code(), error.to_string())),
+                    (Err(Refusal::new(error.code(), error.to_string())), None),
                 ),
             }
         };
-        let (layout, proof) = if size < LARGE_EVIDENCE {
+        let (layout, (proof, claimed)) = if size < LARGE_EVIDENCE {
             work()
         } else {
             match tokio::task::spawn_blocking(work).await {
                 Ok(done) => done,
                 Err(_) => (
                     None,
-                    Err(Refusal::new(
-                        DenyCode::Internal,
-                        "verifying the evidence failed".to_owned(),
-                    )),
+                    (
+                        Err(Refusal::new(
+                            DenyCode::Internal,
+                            "verifying the evidence failed".to_owned(),
+                        )),
+                        None,
+                    ),
                 ),
             }
         };
@@ -598,6 +602,7 @@ impl<'a> Collector<'a> {
                 way,
                 layout,
                 proof,
+                claimed,
             }],
             ..Found::default()
         }
@@ -633,6 +638,7 @@ impl Found {
                 way,
                 layout: None,
                 proof: Err(from_error(error, DenyCode::EvidenceUnreadable)),
+                claimed: None,
             }],
             ..Self::default()
         }

@@ -30,6 +30,7 @@ use crate::policy::Proven;
 use crate::policy::Refusal;
 use crate::policy::Role;
 use crate::policy::Subject;
+use crate::verify::Claimed;
 use crate::verify::LogEvidence;
 use crate::verify::Signer;
 use crate::verify::TimeSource;
@@ -314,8 +315,31 @@ impl Page<'_> {
         self.sentence("layout", &format!("{layout}, found by {}", finding.way))?;
         match &finding.proof {
             Ok(signature) => self.signature(signature),
-            Err(_) => self.field("holder", &finding.holder.to_string()),
+            Err(_) => {
+                self.field("holder", &finding.holder.to_string())?;
+                match &finding.claimed {
+                    Some(claimed) => self.claimed(claimed),
+                    None => Ok(()),
+                }
+            }
         }
+    }
+
+    /// What evidence that does not hold says of itself, marked as such.
+    fn claimed(&mut self, claimed: &Claimed) -> io::Result<()> {
+        let Signer::Certificate { identity, .. } = &claimed.signer else {
+            return Ok(());
+        };
+        self.sentence("says", "of itself, and nothing vouches for it:")?;
+        self.field("signer", &text::name(identity.san.value()))?;
+        self.field("issuer", &text::name(&identity.issuer))?;
+        for time in &claimed.times {
+            self.field("signed", &time.to_string())?;
+        }
+        for index in &claimed.log_indexes {
+            self.field("log", &format!("entry {index}"))?;
+        }
+        Ok(())
     }
 
     /// What is proven about a signature.

@@ -341,6 +341,19 @@ struct Finding<'a> {
     /// Absent where the signature itself does not hold: then nothing is known about it.
     #[serde(flatten)]
     signature: Option<Signature<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed: Option<Claimed<'a>>,
+}
+
+/// What evidence that does not hold says of itself.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Claimed<'a> {
+    signer: Signer<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    times: Vec<String>,
+    #[serde(skip_serializing_if = "<[u64]>::is_empty")]
+    log_indexes: &'a [u64],
 }
 
 impl<'a> Finding<'a> {
@@ -358,6 +371,11 @@ impl<'a> Finding<'a> {
             code: refusal.as_ref().map(|refusal| refusal.code.name()),
             reason: refusal.map(|refusal| refusal.found),
             signature: finding.proof.as_deref().ok().map(Signature::of),
+            claimed: finding.claimed.as_deref().map(|claimed| Claimed {
+                signer: Signer::of(&claimed.signer),
+                times: claimed.times.iter().map(ToString::to_string).collect(),
+                log_indexes: &claimed.log_indexes,
+            }),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::model::Platform;
 use crate::policy::Covers;
 use crate::policy::Demand;
 use crate::policy::Policy;
+use crate::verify::Claimed;
 use crate::verify::Layout;
 use crate::verify::VerifiedSignature;
 
@@ -91,6 +92,9 @@ pub struct Finding {
     pub layout: Option<Layout>,
     /// The proof, or why there is none.
     pub proof: Result<Arc<VerifiedSignature>, Refusal>,
+    /// Without a proof: what the evidence says of itself. Nothing vouches for it and no decision
+    /// looks at it.
+    pub claimed: Option<Box<Claimed>>,
 }
 
 /// Why something does not count.

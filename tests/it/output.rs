@@ -176,6 +176,17 @@ async fn a_denied_index_whose_platforms_nobody_signed() {
 }
 
 #[tokio::test]
+async fn a_tampered_signature_says_of_itself_whose_it_is() {
+    let shop = shop(Covers::Index).await;
+    let mut bundle = shop.minted(Content::image(shop.index)).bundle_json("0.3");
+    let other = shop.minted(Content::image(shop.index)).bundle_json("0.3");
+    bundle["dsseEnvelope"]["signatures"] = other["dsseEnvelope"]["signatures"].clone();
+    shop.attach_bytes(shop.index, bundle.to_string().as_bytes());
+    let report = shop.ask(shop.index).await;
+    snapshot("tampered", &[report], &shop.registry.host());
+}
+
+#[tokio::test]
 async fn a_registry_that_fails_is_neither_yes_nor_no() {
     let shop = shop(Covers::Index).await;
     let look_up = Fault::new(FaultKind::status(503)).path("/referrers/");
