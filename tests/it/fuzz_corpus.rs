@@ -75,3 +75,79 @@ fn the_corpus_holds() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(total < 1 << 20, "the corpus is {total} bytes");
 }
+
+/// How many mutants of each seed are tried; the variable `SCGATE_FUZZ_MUTANTS` says another number.
+const MUTANTS: usize = 4;
+
+/// No fuzzer, but it runs everywhere: the corpus with a few bytes changed, the same ones each time.
+#[test]
+fn mutants_of_the_corpus_are_survived() {
+    let asked = std::env::var("SCGATE_FUZZ_MUTANTS").ok();
+    let mutants = asked.map_or(MUTANTS, |text| text.parse().unwrap());
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut wrong = Vec::new();
+    for (name, target) in TARGETS {
+        let corpus = fuzz().join("corpus").join(name);
+        let seeds: Vec<_> = names(corpus.clone())
+            .iter()
+            .map(|file| fs::read(corpus.join(file)).unwrap())
+            .collect();
+        for seed in &seeds {
+            for _ in 0..mutants {
+                let other = &seeds[random.below(seeds.len())];
+                let mutant = random.mutant(seed, other);
+                if std::panic::catch_unwind(|| target(&mutant)).is_err() {
+                    wrong.push(format!("{name}: {}", mutant.escape_ascii()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// xorshift64 (Marsaglia 2003).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 16).unwrap() % end.max(1)
+    }
+
+    /// A seed with one to four changes of the kinds that fuzzers make.
+    fn mutant(&mut self, seed: &[u8], other: &[u8]) -> Vec<u8> {
+        let mut bytes = seed.to_vec();
+        for _ in 0..=self.below(4) {
+            let at = self.below(bytes.len());
+            let end = (at + 1 + self.below(16)).min(bytes.len());
+            match self.below(6) {
+                0 => {
+                    bytes.drain(at.min(end)..end);
+                }
+                1 => {
+                    let copy = bytes[at.min(end)..end].to_vec();
+                    bytes.splice(at.min(end)..at.min(end), copy);
+                }
+                2 => {
+                    let from = self.below(other.len());
+                    let to = (from + 1 + self.below(64)).min(other.len());
+                    let piece = other[from.min(to)..to].to_vec();
+                    bytes.splice(at.min(end)..end, piece);
+                }
+                3 => bytes.truncate(at),
+                _ => {
+                    let value = [0, 0x7f, 0x80, 0xff, b'"', b'-', b'9', b'\n', b'['];
+                    let value = value[self.below(value.len())];
+                    let flipped = 1 << self.below(8);
+                    let flips = self.below(2) == 0;
+                    if let Some(byte) = bytes.get_mut(at) {
+                        *byte = if flips { *byte ^ flipped } else { value };
+                    }
+                }
+            }
+        }
+        bytes
+    }
+}
