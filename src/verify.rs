@@ -117,8 +117,63 @@ pub struct VerifiedSignature {
     signer: Signer,
     times: Vec<AuthenticatedTime>,
     logs: Vec<LoggedAt>,
-    payload: Option<Arc<[u8]>>,
+    payload: Option<Arc<Vec<u8>>>,
     facts: Facts,
+    beside: Option<Box<BesideLegacy>>,
+}
+
+/// What stands beside a legacy signature, as it was verified, for those who print it on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct BesideLegacy {
+    /// The log entry with its promise.
+    pub entry: Option<PromisedEntry>,
+    /// The DER timestamp response.
+    pub timestamp: Option<Vec<u8>>,
+}
+
+/// A log entry as a legacy signature carries it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct PromisedEntry {
+    /// The body, as the log returned it.
+    pub body: Vec<u8>,
+    /// The signed promise (SET).
+    pub promise: Vec<u8>,
+    /// The time that is promised, in seconds since 1970.
+    pub integrated_time: i64,
+    /// The position in the log.
+    pub index: u64,
+    /// The log's key id.
+    pub log_id: Vec<u8>,
+}
+
+impl BesideLegacy {
+    /// Of an entry that the log vouches for, and a timestamp that an authority does.
+    fn of(
+        bundle: &Bundle,
+        logged: &[LogEntry<'_>],
+        times: &[AuthenticatedTime],
+    ) -> Option<Box<Self>> {
+        if bundle.layout != Layout::LegacySignature {
+            return None;
+        }
+        let entry = bundle.entries.first().filter(|_| !logged.is_empty());
+        let entry = entry.and_then(|entry| {
+            Some(PromisedEntry {
+                body: entry.body.clone(),
+                promise: entry.promise.clone()?,
+                integrated_time: entry.integrated_time?,
+                index: entry.index,
+                log_id: entry.log_id.clone(),
+            })
+        });
+        let stamped = times
+            .iter()
+            .any(|time| time.source == TimeSource::Timestamp);
+        let timestamp = bundle.timestamps.first().filter(|_| stamped).cloned();
+        Some(Box::new(Self { entry, timestamp }))
+    }
 }
 
 /// Who signed.
@@ -164,7 +219,7 @@ pub enum TimeSource {
 pub struct LoggedAt {
     /// The log's key id.
     pub log: Digest,
-    /// The position of the entry in the log.
+    /// The position of the entry: over all shards where a promise covers it, else in its own tree.
     pub index: u64,
     /// Whether it is proven to be in the log, or only promised.
     pub evidence: LogEvidence,
@@ -283,10 +338,16 @@ impl VerifiedSignature {
         }
     }
 
+    /// What stands beside a legacy signature. Other layouts keep nothing.
+    #[must_use]
+    pub fn beside_legacy(&self) -> Option<&BesideLegacy> {
+        self.beside.as_deref()
+    }
+
     /// The payload that was signed: an in-toto statement or a simple-signing document.
     #[must_use]
     pub fn payload(&self) -> Option<&[u8]> {
-        self.payload.as_deref()
+        self.payload.as_deref().map(Vec::as_slice)
     }
 }
 
@@ -357,6 +418,7 @@ pub fn verify(
             Trust::Key(_, None) => None,
         },
         signer: signer.into_signer(),
+        beside: BesideLegacy::of(bundle, &logged, &times),
         times,
         logs: logged.into_iter().map(|entry| entry.at).collect(),
         payload,
@@ -454,15 +516,18 @@ fn signature_holds(
             payload,
             signature,
             ..
-        } => key.verifies_signer(&envelope::pae(payload_type, payload), signature),
-        Content::SimpleSigning { payload, signature } => key.verifies_signer(payload, signature),
+        } => {
+            let head = envelope::pae_head(payload_type, payload);
+            key.verifies_signer(&[head.as_bytes(), payload], signature)
+        }
+        Content::SimpleSigning { payload, signature } => key.verifies_signer(&[payload], signature),
         Content::Message {
             digest: named,
             signature,
         } => {
             message_is(named.as_ref(), artifact, digest)?;
             match artifact.bytes() {
-                Some(bytes) => key.verifies_signer(bytes, signature),
+                Some(bytes) => key.verifies_signer(&[bytes], signature),
                 None if digest.algorithm() == crate::model::Algorithm::Sha256 => {
                     key.verifies_sha256(digest.as_bytes(), signature)?
                 }
@@ -509,7 +574,7 @@ fn message_is(
 }
 
 /// What the payload says, and the payload.
-type Read = (Facts, Option<Arc<[u8]>>);
+type Read = (Facts, Option<Arc<Vec<u8>>>);
 
 fn facts(content: &Content, digest: Digest, limits: &Limits) -> Result<Read, Error> {
     match content {
@@ -600,7 +665,7 @@ fn log_entries<'a>(
         verified.push(LogEntry {
             at: LoggedAt {
                 log: Digest::from_sha256(id),
-                index: entry.index,
+                index: logged.index,
                 evidence: if logged.included {
                     LogEvidence::Included
                 } else {

@@ -94,3 +94,20 @@ fn lib_lists_the_modules_in_that_order() {
         .collect();
     assert_eq!(listed, expected);
 }
+
+#[test]
+fn every_deny_code_has_one_heading_and_every_heading_a_code() {
+    use scgate::model::DenyCode;
+
+    let page = fs::read_to_string(root().join("docs/deny-codes.md")).unwrap();
+    let headings: Vec<_> = page
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .skip(1)
+        .collect();
+    let codes: Vec<_> = DenyCode::ALL
+        .iter()
+        .map(|code| format!("## {code}"))
+        .collect();
+    assert_eq!(headings, codes, "the order of both is the rank");
+}

@@ -10,12 +10,16 @@ use std::collections::BTreeSet;
 use std::io;
 use std::io::Write;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::json;
 
 use crate::admit::Report;
 use crate::admit::Target;
+use crate::model;
 use crate::model::Claim;
 use crate::output::text;
 use crate::policy::Judged;
@@ -135,6 +139,27 @@ fn legacy(signature: &VerifiedSignature, asked: &str) -> Element {
             }
         }
     }
+    if let Some(beside) = signature.beside_legacy() {
+        let optional = element.optional.get_or_insert_default();
+        if let Some(entry) = &beside.entry {
+            let bundle = json!({
+                "SignedEntryTimestamp": STANDARD.encode(&entry.promise),
+                "Payload": {
+                    "body": STANDARD.encode(&entry.body),
+                    "integratedTime": entry.integrated_time,
+                    "logIndex": entry.index,
+                    "logID": model::hex(&entry.log_id),
+                },
+            });
+            optional.insert("Bundle".to_owned(), bundle);
+        }
+        if let Some(response) = &beside.timestamp {
+            let timestamp = json!({ "SignedRFC3161Timestamp": STANDARD.encode(response) });
+            optional.insert("RFC3161Timestamp".to_owned(), timestamp);
+        }
+    }
+    // Nothing is null in cosign's output, too.
+    element.optional = element.optional.filter(|all| !all.is_empty());
     element
 }
 

@@ -125,19 +125,22 @@ impl Page<'_> {
     fn report(&mut self) -> io::Result<()> {
         self.head()?;
         let subjects = &self.report.evidence.subjects;
-        if subjects.len() > 1 {
+        if subjects.len() > 1 || self.report.evidence.parent.is_some() {
             self.blank()?;
             self.table()?;
         }
         for (at, subject) in subjects.iter().enumerate() {
-            let silent =
-                subject.findings.is_empty() && subject.gaps.is_empty() && subject.not_examined == 0;
+            let silent = subject.findings.is_empty()
+                && subject.gaps.is_empty()
+                && subject.unread.is_none()
+                && subject.not_examined == 0;
             if silent {
                 continue;
             }
             let what = what(subject, &self.report.target);
             self.blank()?;
             if subjects.len() == 1 {
+                // The verdict above is about nothing else.
                 let title = self.paint(&format!("evidence about the {what}"), Tone::Title);
                 writeln!(self.to, "{title}")?;
             } else {
@@ -277,7 +280,7 @@ impl Page<'_> {
         for (at, finding) in subject.findings.iter().enumerate() {
             self.finding(at + 1, finding)?;
         }
-        for gap in &subject.gaps {
+        for gap in subject.gaps.iter().chain(&subject.unread) {
             self.gap(gap)?;
         }
         if subject.not_examined > 0 {

@@ -275,6 +275,9 @@ struct Found<'a> {
     findings: Vec<Finding<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     gaps: Vec<Gap<'a>>,
+    /// Why the manifest itself could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread: Option<Gap<'a>>,
     not_examined: usize,
 }
 
@@ -298,6 +301,7 @@ impl<'a> Found<'a> {
                 .map(|finding| Finding::of(finding, report))
                 .collect(),
             gaps: subject.gaps.iter().map(Gap::of).collect(),
+            unread: subject.unread.as_ref().map(Gap::of),
             not_examined: subject.not_examined,
         }
     }

@@ -83,7 +83,7 @@ pub(super) enum Material {
 pub(super) enum Content {
     Envelope {
         payload_type: String,
-        payload: Arc<[u8]>,
+        payload: Arc<Vec<u8>>,
         signature: Vec<u8>,
         /// The envelope as it lies in a legacy layer. A bundle does not keep its bytes.
         layer: Option<Arc<[u8]>>,
@@ -93,7 +93,7 @@ pub(super) enum Content {
         signature: Vec<u8>,
     },
     SimpleSigning {
-        payload: Arc<[u8]>,
+        payload: Arc<Vec<u8>>,
         signature: Vec<u8>,
     },
 }
@@ -459,7 +459,7 @@ impl RawEnvelope<'_> {
         };
         Ok(Content::Envelope {
             payload_type: self.payload_type.into_owned(),
-            payload: self.payload.0.into(),
+            payload: Arc::new(self.payload.0),
             signature: decode_signature(signature.sig.as_deref())?,
             layer: None,
         })
@@ -502,7 +502,7 @@ impl RawEntry<'_> {
     fn entry(self, limits: &Limits) -> Result<Entry, Error> {
         Exceeded::unless(
             self.canonicalized_body.0.len(),
-            limits.attestation_bytes,
+            limits.log_body_bytes,
             "bytes in a log entry",
         )?;
         let proof = match self.inclusion_proof {

@@ -26,6 +26,7 @@ use crate::model::Timestamp;
 use crate::verify::Error;
 use crate::verify::der;
 use crate::verify::key::PublicKey;
+use crate::verify::sct::SCT_LIST;
 use crate::verify::trust::Authority;
 
 /// 1.3.6.1.5.5.7.3.3.
@@ -212,6 +213,7 @@ impl<'a> Leaf<'a> {
             "bytes in a certificate",
         )?;
         let certificate = read(bytes)?;
+        serial_number(certificate.raw_serial())?;
         profile(&certificate)?;
         let san = san(&certificate, limits)?;
         let (issuer, claims) = fulcio_extensions(&certificate, limits)?;
@@ -305,10 +307,11 @@ impl<'a> Leaf<'a> {
                 reason: "the path ends outside of the trust root".to_owned(),
             })?;
         let trusted = authority.chain.get(at..).unwrap_or_default();
-        if !trusted
-            .first()
-            .is_some_and(|issuer| issuer.allows_below(path.len()))
-        {
+        let allowed = trusted
+            .iter()
+            .zip(path.len()..)
+            .all(|(issuer, below)| issuer.allows_below(below));
+        if !allowed {
             return Err(Error::CertificateUntrusted {
                 reason: "the path is longer than its authority allows".to_owned(),
             });
@@ -356,7 +359,21 @@ impl<'a> Leaf<'a> {
                 None,
                 None,
             )
-            .map_err(|error| untrusted(&error))?;
+            .map_err(|error| {
+                // The leaf's own window was judged before: this one is of a certificate above it.
+                let ended = matches!(
+                    error,
+                    webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. }
+                );
+                if ended {
+                    Error::AuthorityOutsideValidity {
+                        time: at,
+                        window: "of a certificate that the evidence brings".to_owned(),
+                    }
+                } else {
+                    untrusted(&error)
+                }
+            })?;
         let brought = path
             .intermediate_certificates()
             .map(|certificate| certificate.der().into_owned())
@@ -397,6 +414,20 @@ fn read(bytes: &[u8]) -> Result<X509Certificate<'_>, Error> {
     }
     Ok(certificate)
 }
+
+/// Positive and at most 20 bytes (RFC 5280 section 4.1.2.2). Asked of leaves alone: authorities that
+/// operators trust have had the number 0.
+fn serial_number(content: &[u8]) -> Result<(), Error> {
+    let positive = content.first().is_some_and(|first| *first < 0x80);
+    if positive && content.iter().any(|octet| *octet != 0) && content.len() <= 20 {
+        Ok(())
+    } else {
+        Err(malformed(
+            "its serial number is not positive and of 20 bytes at most",
+        ))
+    }
+}
+
 fn profile(certificate: &X509Certificate<'_>) -> Result<(), Error> {
     let usage = |rule| Err(Error::CertificateUsage { rule });
     let mut signs = false;
@@ -417,7 +448,8 @@ fn profile(certificate: &X509Certificate<'_>) -> Result<(), Error> {
                         || extended.ocsp_signing)
                     && extended.other.is_empty();
             }
-            ParsedExtension::ParseError { .. } => {
+            // The list of SCTs is read, and judged, by `sct.rs` alone.
+            ParsedExtension::ParseError { .. } if extension.oid.as_bytes() != SCT_LIST => {
                 return Err(malformed("an extension is malformed"));
             }
             _ => {}

@@ -19,17 +19,14 @@ use crate::model::Limits;
 use crate::model::media_type;
 use crate::verify::Error;
 
-/// What DSSE signs: the pre-authentication encoding of type and payload (DSSE `protocol.md`).
-pub(super) fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let head = format!(
+/// What stands before the payload in what DSSE signs: the pre-authentication encoding of type and
+/// payload (DSSE `protocol.md`).
+pub(super) fn pae_head(payload_type: &str, payload: &[u8]) -> String {
+    format!(
         "DSSEv1 {} {payload_type} {} ",
         payload_type.len(),
         payload.len()
-    );
-    let mut bytes = Vec::with_capacity(head.len() + payload.len());
-    bytes.extend(head.as_bytes());
-    bytes.extend(payload);
-    bytes
+    )
 }
 
 /// What a verified payload says, as far as every use needs it.

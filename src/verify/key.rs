@@ -46,6 +46,15 @@ impl Hash {
         digest::digest(self.backend(), bytes)
     }
 
+    /// The hash over parts that follow each other. A payload of many megabytes is not copied for it.
+    pub(super) fn of_parts(self, parts: &[&[u8]]) -> digest::Digest {
+        let mut context = digest::Context::new(self.backend());
+        for part in parts {
+            context.update(part);
+        }
+        context.finish()
+    }
+
     const fn backend(self) -> &'static digest::Algorithm {
         match self {
             Self::Sha256 => &digest::SHA256,
@@ -141,12 +150,20 @@ impl PublicKey {
             .is_ok()
     }
 
-    /// A signer's signature over a message. The hash normally goes with the kind; cosign also signs
-    /// with SHA-256 under keys of any kind (`cosign import-key-pair`), so that is tried too.
-    pub(super) fn verifies_signer(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.verifies(message, signature)
-            || (!matches!(self.kind, Kind::Ed25519 | Kind::P256 | Kind::Rsa)
-                && self.verifies_with(Hash::Sha256, message, signature))
+    /// A signer's signature over a message in parts. The hash normally goes with the kind; cosign
+    /// also signs with SHA-256 under keys of any kind (`cosign import-key-pair`), so that is tried
+    /// too.
+    pub(super) fn verifies_signer(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
+        if self.kind == Kind::Ed25519 {
+            return self.verifies(&parts.concat(), signature);
+        }
+        let natural = natural_hash(self.kind);
+        let by = |hash: Hash| {
+            signature::UnparsedPublicKey::new(algorithm(self.kind, hash), &self.material)
+                .verify_digest(&hash.of_parts(parts), signature)
+                .is_ok()
+        };
+        by(natural) || (natural != Hash::Sha256 && by(Hash::Sha256))
     }
 
     /// A signature over a message of which only the SHA-256 value is known.

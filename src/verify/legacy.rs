@@ -3,6 +3,7 @@
 //! The log entry of these forms carries no inclusion proof, only the log's signed promise.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -46,7 +47,7 @@ impl Bundle {
             rule: "the signature annotation is missing",
         })?;
         let content = Content::SimpleSigning {
-            payload: payload.into(),
+            payload: Arc::new(payload.to_vec()),
             signature: decode_signature(Some(text))?,
         };
         layer(
@@ -356,7 +357,7 @@ impl RawLog {
         let body = encoding::decode(&self.payload.body).ok_or(Error::LogEntryMalformed {
             rule: "its body is not base64",
         })?;
-        Exceeded::unless(body.len(), limits.attestation_bytes, "bytes in a log entry")?;
+        Exceeded::unless(body.len(), limits.log_body_bytes, "bytes in a log entry")?;
         let kind: Kind = serde_json::from_slice(&body).map_err(|_| Error::LogEntryMalformed {
             rule: "its body is not JSON with kind and apiVersion",
         })?;

@@ -20,7 +20,7 @@ use crate::verify::bundle::Proof;
 use crate::verify::bundle::decode_signature;
 use crate::verify::checkpoint::Checkpoint;
 use crate::verify::encoding;
-use crate::verify::envelope::pae;
+use crate::verify::envelope::pae_head;
 use crate::verify::key::Hash;
 use crate::verify::trust::Log;
 
@@ -47,6 +47,8 @@ pub(super) enum Signer<'a> {
 pub(super) struct Logged {
     /// Whether an inclusion proof was verified, not only a promise.
     pub(super) included: bool,
+    /// The position that the promise covers, or else the one that the proof proves.
+    pub(super) index: u64,
     /// The time that the log promised.
     pub(super) time: Option<Timestamp>,
 }
@@ -73,8 +75,14 @@ pub(super) fn verify(
         }
         None => None,
     };
+    // Without a promise nothing vouches for the entry's own index.
+    let index = match (&time, &entry.proof) {
+        (None, Some(proof)) => proof.index,
+        _ => entry.index,
+    };
     Ok(Logged {
         included: entry.proof.is_some(),
+        index,
         time,
     })
 }
@@ -371,7 +379,10 @@ impl RecordV2Record {
                 payload_type,
                 payload,
                 ..
-            } => hash.of(&pae(payload_type, payload)).as_ref() == logged,
+            } => {
+                let head = pae_head(payload_type, payload);
+                hash.of_parts(&[head.as_bytes(), payload]).as_ref() == logged
+            }
             Content::SimpleSigning { payload, .. } => hash.of(payload).as_ref() == logged,
             Content::Message { .. } => {
                 let by_digest = about

@@ -9,7 +9,11 @@
 
 mod admit;
 mod cli;
+mod fuzz_corpus;
 mod mint;
+mod mutation;
+mod oracle;
+mod output;
 mod registry;
 mod runner;
 mod sandbox_registry;
