@@ -16,6 +16,7 @@ use crate::cli::UsageError;
 use crate::cli::files::read_bounded;
 use crate::cli::files::read_file;
 use crate::cli::files::show;
+use crate::cli::say;
 use crate::model::Limits;
 use crate::registry::Helpers;
 use crate::registry::Hosts;
@@ -143,13 +144,8 @@ impl RegistryFlags {
             match read_bounded(&path, MAX_AUTHFILE) {
                 Ok(json) => keyring = keyring.then(parse("--authfile", &path, &json)?),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => {
-                    return Err(UsageError::File {
-                        flag: "--authfile",
-                        path: show(&path),
-                        source,
-                    });
-                }
+                // Nobody named it: without it the registry may say no, and that is said then.
+                Err(error) => say("warning", &format!("{} is not read: {error}", show(&path))),
             }
         }
         Ok(keyring)

@@ -2,9 +2,13 @@
 
 use std::fs;
 
+use scgate::sandbox::registry::Auth;
 use scgate::sandbox::registry::Config;
 use scgate::sandbox::registry::Fault;
 use scgate::sandbox::registry::FaultKind;
+use scgate::sandbox::registry::Tls;
+use scgate::sandbox::registry::User;
+use serde_json::json;
 
 use crate::admit::shop::REPO;
 use crate::admit::shop::Shop;
@@ -20,8 +24,12 @@ struct World {
 
 impl World {
     async fn open() -> Self {
+        Self::open_with(Config::default()).await
+    }
+
+    async fn open_with(config: Config) -> Self {
         let world = Self {
-            shop: Shop::open(Config::default()).await,
+            shop: Shop::open(config).await,
             dir: tempfile::tempdir().unwrap(),
         };
         let root = world.shop.mint.trusted_root().bytes();
@@ -185,4 +193,79 @@ async fn a_layout_made_of_a_registry_gets_the_same_answers() {
     }
     let missing = ask(":1.0", &["--platform=linux/s390x"]);
     assert_eq!(missing, (Some(1), "platform-missing".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_come_from_flags_or_from_the_usual_files() {
+    let config = Config {
+        auth: Auth::Basic(vec![User::new("alice", "wonderland")]),
+        ..Config::default()
+    };
+    let world = World::open_with(config).await;
+    world.shop.sign(world.shop.index);
+    let host = world.shop.registry.host();
+    let file = |name: &str, password: &str| {
+        let entry = json!({"username": "alice", "password": password});
+        let path = world.dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, json!({"auths": {&host: entry}}).to_string()).unwrap();
+    };
+    file("good.json", "wonderland");
+    file("home/.docker/config.json", "wonderland");
+    file("run/containers/auth.json", "wonderland");
+    let ask = || world.ask().and([world.image(":1.0")]);
+    assert_eq!(ask().exits(3).codes(), ["registry-unauthorized"]);
+    ask().and(["--authfile=good.json"]).exits(0);
+    ask().variable("SCGATE_AUTHFILE", "good.json").exits(0);
+    ask().variable("REGISTRY_AUTH_FILE", "good.json").exits(0);
+    ask().variable("HOME", "home").exits(0);
+    ask().variable("DOCKER_CONFIG", "home/.docker").exits(0);
+    ask().variable("XDG_RUNTIME_DIR", "run").exits(0);
+    // A file that is named is the only one.
+    file("bad.json", "looking glass");
+    ask()
+        .and(["--authfile=bad.json"])
+        .variable("HOME", "home")
+        .exits(3);
+    let flags = |password| ["--registry-username=alice", password];
+    ask().and(flags("--registry-password=wonderland")).exits(0);
+    let said = ask()
+        .and(flags("--registry-password=looking glass"))
+        .exits(3);
+    assert!(
+        !format!("{}{}", said.stdout, said.stderr).contains("looking glass"),
+        "{said}"
+    );
+    // One that nobody named and nobody can read is a warning, a malformed one is wrong.
+    fs::create_dir_all(world.dir.path().join("odd/.docker/config.json")).unwrap();
+    drop(
+        ask()
+            .variable("HOME", "odd")
+            .exits(3)
+            .complains("odd/.docker/config.json is not read"),
+    );
+    fs::write(world.dir.path().join("good.json"), "{").unwrap();
+    drop(
+        ask()
+            .and(["--authfile=good.json"])
+            .exits(2)
+            .complains("good.json"),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_is_verified_unless_the_authority_is_named_or_the_operator_says_not_to() {
+    let config = Config {
+        tls: Tls::On,
+        ..Config::default()
+    };
+    let world = World::open_with(config).await;
+    world.shop.sign(world.shop.index);
+    let ca = world.shop.registry.ca_pem().unwrap();
+    fs::write(world.dir.path().join("ca.pem"), ca).unwrap();
+    let ask = || world.ask().and([world.image(":1.0")]);
+    assert_eq!(ask().exits(3).codes(), ["registry-unreachable"]);
+    ask().and(["--registry-cacert=ca.pem"]).exits(0);
+    ask().variable("SCGATE_CACERT", "ca.pem").exits(0);
+    ask().and(["--allow-insecure-registry"]).exits(0);
 }
