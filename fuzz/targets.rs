@@ -417,7 +417,9 @@ fn log_body(data: &[u8]) -> bool {
             order.entries = vec![entry];
             WORLD.takes(&order, Terms::default())
         })
-        .fold(false, |one, other| one || other)
+        .filter(|taken| *taken)
+        .count()
+        > 0
 }
 
 /// The text of a checkpoint, signed by the log. `ROOT` in it is the root of the tree.

@@ -83,7 +83,7 @@ pub(super) const ROWS: &[Row] = &[
     allowed("managed key needs no time", Key, Change::Order(|o| { o.timestamps.clear(); entry(o).promise = None; })),
     denied("LOG-18 no log demanded, no time", Stamped, Change::Case(|c| { c.question.terms.log = LogTerm::InsecureNone; c.order.entries.clear(); c.order.timestamps.clear(); }), Code::TimeMissing),
     allowed("LOG-18 no log demanded, with a timestamp", Stamped, Change::Case(|c| { c.question.terms.log = LogTerm::InsecureNone; c.order.entries.clear(); })),
-    denied("LOG-18 no log demanded, an entry that is broken", Stamped, Change::Case(|c| { c.question.terms.log = LogTerm::InsecureNone; set(&mut c.order, |b| flip(b)); }), Code::LogPromiseInvalid),
+    denied("LOG-18 no log demanded, an entry that is broken", Stamped, Change::Case(|c| { c.question.terms.log = LogTerm::InsecureNone; set(&mut c.order, flip); }), Code::LogPromiseInvalid),
     denied("row 27 no log demanded, time tampered", Promised, Change::Case(|c| { c.question.terms.log = LogTerm::InsecureNone; promised(&mut c.order, |p| p["integratedTime"] = json!(1)); }), Code::LogPromiseInvalid),
 
     // Several entries.

@@ -26,8 +26,11 @@ const LAYOUTS: &[(&str, Base, Form)] = &[
     ("file in bundle 0.3", Base::File, Form::Bundle("0.3")),
 ];
 
+/// Puts another entry in the place of the right one.
+type Exchange = fn(&mut Case);
+
 /// Whose genuine entry is put in the place of the right one.
-const FOREIGN: &[(&str, fn(&mut Case))] = &[
+const FOREIGN: &[(&str, Exchange)] = &[
     ("another signature by the same signer", |_| {}),
     ("another content by the same signer", other_content),
     ("the same content by another signer", |c| {
