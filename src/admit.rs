@@ -11,6 +11,8 @@ mod report;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 pub use report::Report;
 pub use report::Target;
 
@@ -98,7 +100,13 @@ struct Inner {
     terms: Terms,
     scope: Scope,
     limits: Limits,
+    /// Mebibytes of evidence that may be held at the same time, over all questions.
+    in_flight: Semaphore,
 }
+
+/// Mebibytes of evidence in memory at the same time: one attestation of the largest size, and room
+/// for small ones beside it.
+const IN_FLIGHT: u32 = 192;
 
 impl Gate {
     /// Makes a gate.
@@ -117,6 +125,7 @@ impl Gate {
                 terms,
                 scope,
                 limits,
+                in_flight: Semaphore::const_new(usize::try_from(IN_FLIGHT).unwrap_or(1)),
             }),
         }
     }
@@ -247,7 +256,15 @@ impl Inner {
         let mut most_telling: Option<Refusal> = None;
         for trust in trusts {
             match verify(bundle, artifact, trust, self.terms, now, &self.limits) {
-                Ok(signature) => return Ok(Arc::new(signature)),
+                Ok(signature) => {
+                    // What strangers signed may be large, and nobody reads it.
+                    let read = self.policy.accepts(&signature).is_ok();
+                    return Ok(Arc::new(if read {
+                        signature
+                    } else {
+                        signature.without_payload()
+                    }));
+                }
                 Err(error) => {
                     let refusal = Refusal::new(error.code(), error.to_string());
                     if most_telling

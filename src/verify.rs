@@ -346,7 +346,15 @@ impl VerifiedSignature {
         self.beside.as_deref()
     }
 
-    /// The payload that was signed: an in-toto statement or a simple-signing document.
+    /// Lets go of the payload, which may be many megabytes, where nobody will read it.
+    #[cfg(feature = "net")]
+    pub(crate) fn without_payload(mut self) -> Self {
+        self.payload = None;
+        self
+    }
+
+    /// The payload that was signed: an in-toto statement or a simple-signing document. Evidence that
+    /// a policy refused does not keep it.
     #[must_use]
     pub fn payload(&self) -> Option<&[u8]> {
         self.payload.as_deref().map(Vec::as_slice)

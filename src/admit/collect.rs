@@ -10,6 +10,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::admit::Gate;
+use crate::admit::IN_FLIGHT;
 use crate::admit::Inner;
 use crate::admit::Thoroughness;
 use crate::admit::unread_parent;
@@ -548,6 +549,16 @@ impl<'a> Collector<'a> {
         let cap = match kind {
             Kind::Bundle | Kind::Envelope => limits.attestation_bytes,
             Kind::SimpleSigning => limits.bundle_bytes,
+        };
+        let mebibytes = u32::try_from(layer.size >> 20).unwrap_or(u32::MAX);
+        let room = mebibytes.saturating_add(1).min(IN_FLIGHT);
+        // Closed by nobody; without a permit there would be no bound, so there is no evidence.
+        let Ok(_held) = self.gate.in_flight.acquire_many(room).await else {
+            let bug = Refusal::new(DenyCode::Internal, "no room to read evidence".to_owned());
+            return Found {
+                gaps: vec![bug],
+                ..Found::default()
+            };
         };
         let read = self
             .source
