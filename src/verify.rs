@@ -407,7 +407,7 @@ pub fn verify(
 
     // 6. Each log's key counted when the entry was made: by its own time, or else by all of them.
     for entry in &mut logged {
-        entry.key_counted(&times)?;
+        entry.key_counted(&times, now)?;
     }
 
     // 7. The certificate leads to the trust root at every one of the times, and was logged.
@@ -614,7 +614,7 @@ struct LogEntry<'a> {
 
 impl LogEntry<'_> {
     /// Whether the log's key counted at the entry's own time, or at every time there is.
-    fn key_counted(&mut self, times: &[AuthenticatedTime]) -> Result<(), Error> {
+    fn key_counted(&mut self, times: &[AuthenticatedTime], now: Timestamp) -> Result<(), Error> {
         let outside = |time| Error::LogOutsideValidity {
             time,
             window: self.log.window.to_string(),
@@ -627,6 +627,12 @@ impl LogEntry<'_> {
                     .any(|log| log.window.contains(time))
         };
         match self.time {
+            // Nobody vouches for a time: only a key that counts for ever since can have counted.
+            None if times.is_empty() && !(self.log.window.is_open() && counted(now)) => {
+                Err(Error::TimeMissing {
+                    rule: "the log's key counts for a limited time, and nothing proves when it signed",
+                })
+            }
             Some(time) if counted(time) => Ok(()),
             Some(time) => Err(outside(time)),
             None => match times.iter().find(|time| !counted(time.time)) {

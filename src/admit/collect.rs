@@ -179,7 +179,7 @@ impl<'a> Collector<'a> {
     async fn levels(&self, index: Index, evidence: &mut Evidence) {
         let limits = &self.gate.limits;
         let mut budget = Budget::new(limits);
-        let mut seen: BTreeSet<(Digest, Option<Platform>)> = BTreeSet::new();
+        let mut seen: BTreeSet<(Digest, Option<Platform>, String)> = BTreeSet::new();
         let mut level = entries(index);
         for depth in 1..=limits.index_depth {
             let mut new = Vec::new();
@@ -189,7 +189,12 @@ impl<'a> Collector<'a> {
                     return;
                 }
                 let descriptor = &entry.descriptor;
-                if seen.insert((descriptor.digest, descriptor.platform.clone())) {
+                // An index in an index holds the same whatever platform stands beside it.
+                let platform = descriptor
+                    .platform
+                    .clone()
+                    .filter(|_| !media_type::is_index(&descriptor.media_type));
+                if seen.insert((descriptor.digest, platform, descriptor.media_type.clone())) {
                     new.push(entry);
                 }
             }
@@ -226,7 +231,15 @@ impl<'a> Collector<'a> {
         }
         let known_type = is_index || media_type::is_image(&descriptor.media_type);
         if !known_type && !descriptor.media_type.is_empty() {
-            subject.role = Role::Other;
+            // It may be an image to somebody, and it is none that can be judged: it counts.
+            subject.role = Role::Unread;
+            subject.unread = Some(Refusal::new(
+                DenyCode::ManifestMalformed,
+                format!(
+                    "an entry of the unknown type `{}`",
+                    crate::model::printable(&descriptor.media_type)
+                ),
+            ));
             return (subject, None);
         }
         let asked_early = known_type

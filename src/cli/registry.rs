@@ -116,7 +116,8 @@ impl RegistryFlags {
         settings.proxy.clone_from(&self.proxy);
         let transport = Transport::new(settings).map_err(|source| UsageError::Transport {
             flag: "--proxy",
-            value: crate::model::printable(self.proxy.as_deref().unwrap_or_default()),
+            // It may hold a password.
+            value: "…".to_owned(),
             source,
         })?;
         let keyring = self.keyring(&hosts)?;

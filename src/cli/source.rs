@@ -164,9 +164,11 @@ impl ImageFlags {
                 (Source::Layout(layout), references)
             }
             None => {
+                // Not those of `COSIGN_REPOSITORY`: a variable must not send a password elsewhere.
+                let named = self.named_repositories()?;
                 let images = references.iter().map(Reference::repository);
                 let hosts = images
-                    .chain(&scope.signature_repositories)
+                    .chain(&named)
                     .map(|repository| repository.host().to_owned())
                     .collect();
                 let remote = self.registry.remote(hosts, limits)?;
@@ -261,6 +263,17 @@ impl ImageFlags {
         })
     }
 
+    /// The repositories for signatures that flags name.
+    fn named_repositories(&self) -> Result<Vec<Repository>, UsageError> {
+        let parse = |text: &String| {
+            Repository::parse(text).map_err(|source| UsageError::Reference {
+                text: crate::model::printable(text),
+                source,
+            })
+        };
+        self.signature_repository.iter().map(parse).collect()
+    }
+
     fn signature_repositories(&self) -> Result<Vec<Repository>, UsageError> {
         if self.layout.is_some() {
             if self.signature_repository.is_empty() {
@@ -271,18 +284,18 @@ impl ImageFlags {
                 other: "--layout".to_owned(),
             });
         }
-        let parse = |text: &str| {
-            Repository::parse(text).map_err(|source| UsageError::Reference {
-                text: crate::model::printable(text),
-                source,
-            })
-        };
-        if !self.signature_repository.is_empty() {
-            return self.signature_repository.iter().map(|t| parse(t)).collect();
+        let named = self.named_repositories()?;
+        if !named.is_empty() {
+            return Ok(named);
         }
         match env::var_os(COSIGN_REPOSITORY) {
             Some(value) if !value.is_empty() => {
-                let repository = parse(&value.to_string_lossy())?;
+                let text = value.to_string_lossy();
+                let repository =
+                    Repository::parse(&text).map_err(|source| UsageError::Reference {
+                        text: crate::model::printable(&text),
+                        source,
+                    })?;
                 say(
                     "note",
                     &format!("evidence is read from {repository}, as {COSIGN_REPOSITORY} says"),

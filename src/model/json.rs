@@ -73,6 +73,37 @@ pub fn strict_json(bytes: &[u8]) -> Result<(), JsonError> {
     Ok(())
 }
 
+/// Refuses a document with a member, at any depth, whose name differs from one of `known` in case
+/// alone. Annotations are passed over: their names are anybody's.
+pub(crate) fn exact_case(bytes: &[u8], known: &[&str]) -> Result<(), JsonError> {
+    fn walk(value: &serde_json::Value, known: &[&str]) -> Option<String> {
+        match value {
+            serde_json::Value::Array(items) => items.iter().find_map(|item| walk(item, known)),
+            serde_json::Value::Object(members) => members.iter().find_map(|(name, value)| {
+                let near = |known: &&&str| known.eq_ignore_ascii_case(name) && **known != name;
+                if known.iter().any(|known| near(&known)) {
+                    return Some(name.clone());
+                }
+                (name != "annotations")
+                    .then(|| walk(value, known))
+                    .flatten()
+            }),
+            _ => None,
+        }
+    }
+    let document: serde_json::Value = serde_json::from_slice(bytes)?;
+    match walk(&document, known) {
+        None => Ok(()),
+        Some(name) => Err(JsonError {
+            reason: printable(&format!(
+                "member `{name}` differs from a known one in case alone"
+            )),
+            line: 0,
+            column: 0,
+        }),
+    }
+}
+
 /// Walks a value of any shape.
 struct Strict;
 

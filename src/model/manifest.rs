@@ -174,9 +174,44 @@ impl Platform {
     /// Whether this platform is what `asked` asks for. Without a variant, `asked` takes any.
     #[must_use]
     pub fn answers(&self, asked: &Self) -> bool {
-        self.os == asked.os
-            && self.architecture == asked.architecture
-            && (asked.variant.is_none() || asked.variant == self.variant)
+        let (own, asked_for) = (self.normal(), asked.normal());
+        own.0 == asked_for.0
+            && own.1 == asked_for.1
+            && (asked.variant.is_none() || own.2 == asked_for.2)
+    }
+
+    /// Operating system, architecture and variant under the names that a node compares
+    /// (containerd `platforms/database.go`).
+    fn normal(&self) -> (String, String, String) {
+        let os = match self.os.to_ascii_lowercase().as_str() {
+            "macos" => "darwin".to_owned(),
+            other => other.to_owned(),
+        };
+        let variant = self
+            .variant
+            .as_deref()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        let numbered = match variant.as_str() {
+            "5" | "6" | "7" | "8" => format!("v{variant}"),
+            other => other.to_owned(),
+        };
+        let (architecture, variant) = match self.architecture.to_ascii_lowercase().as_str() {
+            "i386" => ("386", String::new()),
+            "x86_64" | "x86-64" | "amd64" if matches!(variant.as_str(), "" | "v1") => {
+                ("amd64", String::new())
+            }
+            "x86_64" | "x86-64" => ("amd64", variant),
+            "aarch64" | "arm64" if matches!(numbered.as_str(), "" | "v8") => {
+                ("arm64", String::new())
+            }
+            "aarch64" => ("arm64", numbered),
+            "armhf" => ("arm", "v7".to_owned()),
+            "armel" => ("arm", "v6".to_owned()),
+            "arm" if numbered.is_empty() => ("arm", "v7".to_owned()),
+            other => return (os, other.to_owned(), numbered),
+        };
+        (os, architecture.to_owned(), variant)
     }
 }
 
@@ -210,6 +245,8 @@ impl Manifest {
         let raw: Raw = serde_json::from_slice(bytes)
             .map_err(JsonError::from)
             .map_err(ManifestError::Json)?;
+        // Go reads members without regard to case. Only after the parse above, whose errors say more.
+        crate::model::json::exact_case(bytes, MEMBERS).map_err(ManifestError::Json)?;
         if raw.schema_version != 2 {
             return Err(ManifestError::Schema);
         }
@@ -259,6 +296,26 @@ impl Manifest {
         })
     }
 }
+
+/// Every member of a manifest, index, descriptor or platform that somebody acts on.
+const MEMBERS: &[&str] = &[
+    "annotations",
+    "architecture",
+    "artifactType",
+    "config",
+    "data",
+    "digest",
+    "layers",
+    "manifests",
+    "mediaType",
+    "os",
+    "platform",
+    "schemaVersion",
+    "size",
+    "subject",
+    "urls",
+    "variant",
+];
 
 /// The union of both shapes, as it stands in the file. Other members are allowed: the specification
 /// asks readers to pass over what they don't know.
@@ -391,6 +448,21 @@ mod tests {
     fn platforms_are_parsed_whole() {
         let arm = Platform::parse("linux/arm64/v8").unwrap_or_default();
         assert!(arm.answers(&Platform::parse("linux/arm64").unwrap_or_default()));
+        for (own, asked, expected) in [
+            ("linux/aarch64", "linux/arm64", true),
+            ("Linux/ARM64", "linux/arm64", true),
+            ("linux/arm64/v8", "linux/arm64/8", true),
+            ("linux/x86_64", "linux/amd64", true),
+            ("linux/amd64/v3", "linux/amd64", true),
+            ("linux/amd64", "linux/amd64/v3", false),
+            ("linux/arm", "linux/arm/v7", true),
+            ("linux/armel", "linux/arm/v6", true),
+            ("linux/arm/v6", "linux/arm/v7", false),
+            ("windows/arm64", "linux/arm64", false),
+        ] {
+            let parse = |text| Platform::parse(text).unwrap_or_default();
+            assert_eq!(parse(own).answers(&parse(asked)), expected, "{own} {asked}");
+        }
         assert!(!arm.answers(&Platform::parse("linux/arm64/v7").unwrap_or_default()));
         for bad in [
             "",

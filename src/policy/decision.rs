@@ -218,10 +218,11 @@ impl Policy {
     #[must_use]
     pub fn asks_about(&self, subject: &Subject, is_named: bool) -> bool {
         let wanted = |platform: &Option<Platform>| {
+            // Without a platform, or with an unknown one, a node may take it for any.
             self.platforms().is_empty()
-                || platform
-                    .as_ref()
-                    .is_some_and(|own| self.platforms().iter().any(|asked| own.answers(asked)))
+                || platform.as_ref().is_none_or(|own| {
+                    own.is_unknown() || self.platforms().iter().any(|asked| own.answers(asked))
+                })
         };
         match (&subject.role, self.covers()) {
             // A single manifest is itself, whatever is to be covered.

@@ -56,12 +56,13 @@ impl Pattern {
         compile(text)?;
         let whole = compile(&format!(r"\A(?:{text})\z"))?;
         // What nobody can have meant: it takes any name of any host.
-        let anything = [
-            "a",
-            "https://scgate.invalid/any/one?at=all",
-            "any@scgate.invalid",
+        let uris = [
+            "https://scgate.invalid/any/one@refs/heads/any",
+            "https://x.invalid",
         ];
-        if anything.iter().all(|probe| whole.is_match(probe)) {
+        let others = ["any.one@scgate.invalid", "spiffe://scgate.invalid/any"];
+        let takes = |probes: &[&str]| probes.iter().all(|probe| whole.is_match(probe));
+        if takes(&uris) || takes(&others) {
             return Err(PatternError::Vacuous);
         }
         Ok(Self::Regexp(Whole {
@@ -76,6 +77,14 @@ impl Pattern {
         match self {
             Self::Exact(text) => text == value,
             Self::Regexp(pattern) => pattern.whole.is_match(value),
+        }
+    }
+
+    /// Whether it can only mean a URI.
+    pub(super) fn names_a_uri(&self) -> bool {
+        match self {
+            Self::Exact(text) => text.contains("://"),
+            Self::Regexp(pattern) => pattern.text.contains("://"),
         }
     }
 
@@ -174,6 +183,10 @@ mod tests {
             ("^.*$", PatternError::Vacuous),
             (".+", PatternError::Vacuous),
             ("(?s).*", PatternError::Vacuous),
+            ("..+", PatternError::Vacuous),
+            ("[^x]{2,}", PatternError::Vacuous),
+            (".*//.*", PatternError::Vacuous),
+            ("https?://.*|.*@.*", PatternError::Vacuous),
             ("a{1000}{1000}", PatternError::TooLarge),
         ] {
             assert_eq!(Pattern::regexp(text).err(), Some(expected), "{text}");

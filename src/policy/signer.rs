@@ -4,6 +4,7 @@
 use crate::model::Claim;
 use crate::model::DenyCode;
 use crate::model::Digest;
+use crate::model::San;
 use crate::policy::Pattern;
 use crate::policy::Refusal;
 use crate::verify;
@@ -68,7 +69,9 @@ impl Signer {
                 &identity.issuer,
             ));
         }
-        if !subject.matches(identity.san.value()) {
+        // An exact URI is never met by an e-mail address or a user name of the same text.
+        let of_its_kind = !subject.names_a_uri() || matches!(identity.san, San::Uri(_));
+        if !of_its_kind || !subject.matches(identity.san.value()) {
             return Err(mismatch(
                 DenyCode::IdentityMismatch,
                 "identity",

@@ -76,9 +76,16 @@ impl Archive {
                     let name = next.name.take().unwrap_or_else(|| header.name());
                     let regular = matches!(kind, b'0' | b'7' | 0) && !next.sparse;
                     next = Extensions::default();
-                    if let Some(name) = layout_name(&name)
-                        && regular
-                    {
+                    // Readers differ in what follows a link or directory that claims a size, and in
+                    // which of two files of one name counts. Nothing that they could differ about
+                    // is read.
+                    if matches!(kind, b'1'..=b'6') && size != 0 {
+                        return Err(LayoutFault::NotAnArchive);
+                    }
+                    if let Some(name) = layout_name(&name) {
+                        if !regular {
+                            return Err(LayoutFault::Duplicate(name.to_owned()));
+                        }
                         let entry = Entry { offset: body, size };
                         let before = entries.insert(name.to_owned(), entry);
                         if before.is_some() && !name.starts_with("blobs/") {

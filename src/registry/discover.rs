@@ -212,7 +212,14 @@ impl Remote {
                 Ok(reply) => reply,
             };
             match self.page(reply, first, &asked) {
-                Ok(None) => return api,
+                Ok(None) => {
+                    // A login page, or nothing at all: it may be a registry without the API.
+                    api.doubt = Some(Error::Malformed {
+                        asked,
+                        reason: "an answer of the referrers API that is no index",
+                    });
+                    return api;
+                }
                 Ok(Some(page)) => {
                     api.found.extend(page.found);
                     if api.found.len() > self.limits.referrers {

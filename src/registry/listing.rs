@@ -113,6 +113,11 @@ impl Listing {
                     if last.manifest.is_none() {
                         last.manifest = candidate.manifest;
                     }
+                    // Under its own tag it needs no subject; being listed elsewhere takes nothing
+                    // from it.
+                    if matches!(candidate.via, Way::SignatureTag | Way::AttestationTag) {
+                        last.via = candidate.via;
+                    }
                 }
                 _ => united.push(candidate),
             }

@@ -138,6 +138,10 @@ impl Remote {
                         Some(reply) => reply.clone(),
                         None => self.send(url, plan, None).await?,
                     };
+                    let hidden = reply.status == 404 && (refusal.is_some() || failure.is_some());
+                    if hidden {
+                        continue;
+                    }
                     if !matches!(reply.status, 401 | 403) {
                         return Ok(Ok(reply));
                     }
@@ -158,6 +162,12 @@ impl Remote {
                 if let Ok(renewed) = renewed.await {
                     reply = self.send(url, plan, Some(&renewed.header)).await?;
                 }
+            }
+            // Not there for one credential is no absence where another was refused: registries hide
+            // what a stranger may not see.
+            let hidden = reply.status == 404 && (refusal.is_some() || failure.is_some());
+            if hidden {
+                continue;
             }
             if !matches!(reply.status, 401 | 403) {
                 self.skip(plan.repository, place);

@@ -325,7 +325,7 @@ struct RawMaterial<'a> {
     certificate: Option<RawCertificate>,
     x509_certificate_chain: Option<RawChain>,
     public_key: Option<RawPublicKey>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "few")]
     tlog_entries: Option<Vec<RawEntry<'a>>>,
     timestamp_verification_data: Option<RawTimestamps>,
 }
@@ -339,6 +339,7 @@ struct RawCertificate {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RawChain {
+    #[serde(default, deserialize_with = "few")]
     certificates: Option<Vec<RawCertificate>>,
 }
 
@@ -352,6 +353,7 @@ struct RawPublicKey {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RawTimestamps {
+    #[serde(default, deserialize_with = "few")]
     rfc3161_timestamps: Option<Vec<RawTimestamp>>,
 }
 
@@ -402,6 +404,7 @@ struct RawProof<'a> {
     log_index: Option<Integer>,
     root_hash: Option<Base64>,
     tree_size: Option<Integer>,
+    #[serde(default, deserialize_with = "few")]
     hashes: Option<Vec<Base64>>,
     #[serde(borrow)]
     checkpoint: Option<RawCheckpoint<'a>>,
@@ -421,7 +424,7 @@ pub(super) struct RawEnvelope<'a> {
     payload: Base64,
     #[serde(borrow)]
     payload_type: std::borrow::Cow<'a, str>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "few")]
     signatures: Option<Vec<RawSignature<'a>>>,
 }
 
@@ -564,6 +567,45 @@ fn unsigned(integer: Option<Integer>, rule: &'static str) -> Result<u64, Error> 
     // protobuf JSON leaves out members that are zero: the first entry of a log has no index.
     let value = integer.map_or(0, |integer| integer.0);
     u64::try_from(value).map_err(|_| Error::LogEntryMalformed { rule })
+}
+
+/// Elements of a list beyond which no more are read: far above every limit, so that those give their
+/// own reason, and far below what a document of empty elements could make of itself in memory.
+const FEW: usize = 4096;
+
+/// Reads a list, or null, of at most [`FEW`] elements.
+fn few<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Visitor<T>(core::marker::PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Visitor<T> {
+        type Value = Option<Vec<T>>;
+
+        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(
+            self,
+            mut items: A,
+        ) -> Result<Self::Value, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                if list.len() == FEW {
+                    return Err(A::Error::custom("a list that is too long"));
+                }
+                list.push(item);
+            }
+            Ok(Some(list))
+        }
+    }
+    deserializer.deserialize_any(Visitor(core::marker::PhantomData))
 }
 
 /// Bytes in base64.

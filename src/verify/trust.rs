@@ -42,6 +42,13 @@ impl Window {
     }
 }
 
+impl Window {
+    /// Whether it has no end.
+    pub(super) const fn is_open(&self) -> bool {
+        self.end.is_none()
+    }
+}
+
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.start {
@@ -195,7 +202,7 @@ fn logs(raw: Option<Vec<RawLog>>, list: &'static str) -> Result<Vec<Log>, TrustE
         };
         if logs
             .iter()
-            .any(|log| log.id == id && log.window.overlaps(&window))
+            .any(|log| log.id == id && (log.key.id() != key.id() || log.window.overlaps(&window)))
         {
             return Err(wrong("another log has the same id"));
         }

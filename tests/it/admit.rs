@@ -114,7 +114,7 @@ async fn an_entry_that_is_not_what_its_index_says_is_not_covered_by_its_signatur
         (gone, "child-not-found"),
         (
             json!({"mediaType": "a/b", "digest": shop.arm64, "size": 1}),
-            "allow",
+            "manifest-malformed",
         ),
     ] {
         let index = shop.put_index(&[shop.entry(shop.amd64, "linux", "amd64"), entry.clone()]);
@@ -122,9 +122,75 @@ async fn an_entry_that_is_not_what_its_index_says_is_not_covered_by_its_signatur
         shop.sign(inner);
         assert_eq!(verdict(&shop.ask(index).await), [expected], "{entry}");
     }
-    let nothing = shop.put_index(&[json!({"mediaType": "a/b", "digest": shop.arm64, "size": 1})]);
+    let nothing = shop.put_index(&[]);
     shop.sign(nothing);
     assert_eq!(verdict(&shop.ask(nothing).await), ["platform-missing"]);
+}
+
+/// What somebody else could read as an image counts, whatever type or case it hides behind.
+#[tokio::test]
+async fn an_entry_in_disguise_does_not_escape_coverage() {
+    let mut shop = Shop::open(Config::default()).await;
+    shop.covers = Covers::Platforms;
+    shop.sign(shop.amd64);
+    let amd64 = shop.entry(shop.amd64, "linux", "amd64");
+    let arm64 = shop.entry(shop.arm64, "linux", "arm64");
+    let typed = |kind: &str| {
+        let mut entry = arm64.clone();
+        entry["mediaType"] = json!(kind);
+        entry
+    };
+    let mut two_digests = amd64.clone();
+    two_digests["Digest"] = json!(shop.arm64);
+    for (entries, expected) in [
+        (vec![amd64.clone()], "allow"),
+        (vec![amd64.clone(), arm64.clone()], "no-signature"),
+        (vec![amd64.clone(), typed("x")], "manifest-malformed"),
+        (
+            vec![
+                amd64.clone(),
+                typed(&format!("{}; charset=utf-8", media_type::IMAGE)),
+            ],
+            "manifest-malformed",
+        ),
+        (vec![two_digests], "manifest-malformed"),
+    ] {
+        let index = shop.put_index(&entries);
+        assert_eq!(verdict(&shop.ask(index).await), [expected], "{entries:?}");
+    }
+    let hidden = shop.put_index(&[amd64.clone(), typed("x"), arm64.clone()]);
+    let verdict_of_both = verdict(&shop.ask(hidden).await);
+    assert_eq!(verdict_of_both, ["manifest-malformed", "no-signature"]);
+    // A platform under another of its names, or none at all, is asked about too.
+    shop.platforms = vec![Platform::parse("linux/arm64").unwrap()];
+    shop.sign(shop.arm64);
+    let other = shop.image("riscv64", &["application/vnd.oci.image.layer.v1.tar+gzip"]);
+    let mut nameless = shop.entry(other, "linux", "arm64");
+    nameless.as_object_mut().unwrap().remove("platform");
+    for (entry, expected) in [
+        (shop.entry(other, "linux", "riscv64"), "allow"),
+        (shop.entry(other, "linux", "aarch64"), "no-signature"),
+        (shop.entry(other, "Linux", "ARM64"), "no-signature"),
+        (nameless, "no-signature"),
+    ] {
+        let index = shop.put_index(&[entry.clone(), arm64.clone()]);
+        assert_eq!(verdict(&shop.ask(index).await), [expected], "{entry}");
+    }
+}
+
+/// A login page where the referrers should be is no proof that there are none.
+#[tokio::test]
+async fn an_answer_that_is_no_list_is_not_an_absence() {
+    let shop = Shop::open(Config::default()).await;
+    shop.sign(shop.index);
+    assert_eq!(verdict(&shop.ask(shop.index).await), ["allow"]);
+    for kind in [FaultKind::HtmlOk, FaultKind::EmptyOk] {
+        shop.registry
+            .inject(Fault::new(kind.clone()).path("/referrers/"));
+        let report = shop.ask(shop.index).await;
+        assert_eq!(verdict(&report), ["registry-malformed"], "{kind:?}");
+        shop.registry.clear_faults();
+    }
 }
 
 #[tokio::test]
