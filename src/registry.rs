@@ -113,7 +113,10 @@ impl Source {
         deadline: Deadline,
     ) -> Result<RawManifest, Error> {
         match self {
-            Self::Layout(layout) => layout.manifest(digest),
+            Self::Layout(layout) => {
+                in_time(layout, What::Manifest(*digest), deadline)?;
+                layout.manifest(digest)
+            }
             Self::Remote(remote) => remote.manifest(repository, digest, deadline).await,
         }
     }
@@ -131,7 +134,10 @@ impl Source {
         deadline: Deadline,
     ) -> Result<Bytes, Error> {
         match self {
-            Self::Layout(layout) => layout.blob(descriptor, cap),
+            Self::Layout(layout) => {
+                in_time(layout, What::Blob(descriptor.digest), deadline)?;
+                layout.blob(descriptor, cap)
+            }
             Self::Remote(remote) => remote.blob(repository, descriptor, cap, deadline).await,
         }
     }
@@ -147,10 +153,31 @@ impl Source {
         deadline: Deadline,
     ) -> Listing {
         match self {
-            Self::Layout(layout) => layout.list(image, search),
+            Self::Layout(layout) => {
+                match in_time(layout, What::Referrers(image.digest()), deadline) {
+                    Ok(()) => layout.list(image, search),
+                    Err(gap) => Listing {
+                        gaps: vec![gap],
+                        ..Listing::default()
+                    },
+                }
+            }
             Self::Remote(remote) => remote.list(image, repository, search, deadline).await,
         }
     }
+}
+
+/// Reads from a disk are not waited for, so the deadline is looked at before each.
+fn in_time(layout: &Layout, what: What, deadline: Deadline) -> Result<(), Error> {
+    if !deadline.is_over() {
+        return Ok(());
+    }
+    let asked = layout.asked(what);
+    let host = layout.path().to_owned();
+    Err(Error::Transport {
+        asked,
+        source: crate::transport::Error::Deadline { host },
+    })
 }
 
 /// The size of a blob, when it is within `cap`.

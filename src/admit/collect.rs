@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 
 use crate::admit::Gate;
@@ -52,6 +53,8 @@ use crate::verify::Layout;
 /// Bytes from which evidence is verified on a thread of its own, so that hashing and parsing it
 /// does not hold up other questions.
 const LARGE_EVIDENCE: usize = 256 * 1024;
+/// Manifests, pieces of evidence or layers that are looked at at the same time.
+const SIDE_BY_SIDE: usize = 32;
 /// What BuildKit writes at an entry of an index that is an attestation manifest.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// The manifest that such an entry is about.
@@ -198,7 +201,7 @@ impl<'a> Collector<'a> {
                     new.push(entry);
                 }
             }
-            let looked_at = join_all(new.iter().map(|entry| self.entry(entry))).await;
+            let looked_at = side_by_side(new.iter().map(|entry| self.entry(entry))).await;
             level = Vec::new();
             for (subject, nested) in looked_at {
                 evidence.subjects.push(subject);
@@ -406,7 +409,7 @@ impl<'a> Collector<'a> {
             }
             read += wave.len();
             rest = later;
-            for opened in join_all(wave.iter().map(|c| self.open(c, digest))).await {
+            for opened in side_by_side(wave.iter().map(|c| self.open(c, digest))).await {
                 found.findings.extend(opened.findings);
                 found.gaps.extend(opened.gaps);
             }
@@ -537,11 +540,14 @@ impl<'a> Collector<'a> {
                 ..Found::default()
             };
         }
-        let mut found = Found::default();
-        let read = layers
+        // The same bytes with the same annotations are the same evidence, however often they are named.
+        let mut seen = BTreeSet::new();
+        let distinct = layers
             .iter()
-            .map(|(layer, kind)| self.layer(candidate, layer, *kind, about));
-        for one in join_all(read).await {
+            .filter(|(layer, _)| seen.insert((layer.digest, &layer.annotations)));
+        let mut found = Found::default();
+        let read = distinct.map(|(layer, kind)| self.layer(candidate, layer, *kind, about));
+        for one in side_by_side(read).await {
             found.findings.extend(one.findings);
             found.gaps.extend(one.gaps);
         }
@@ -631,6 +637,15 @@ impl<'a> Collector<'a> {
             ..Found::default()
         }
     }
+}
+
+/// Awaits some at a time, in their order. What is read at once is bounded by this and by the bytes in
+/// flight, not by how much the other side lists.
+async fn side_by_side<T>(work: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    futures_util::stream::iter(work)
+        .buffered(SIDE_BY_SIDE)
+        .collect()
+        .await
 }
 
 /// What was found about one manifest.

@@ -105,6 +105,13 @@ impl OutputFlags {
                     });
                 }
                 None => answers.stdout = Some(target.format),
+                Some(path) if answers.files.iter().any(|(_, other, _)| other == path) => {
+                    return Err(UsageError::Value {
+                        flag: "--output",
+                        value: show(path),
+                        expected: "each form goes to a file of its own",
+                    });
+                }
                 Some(path) => {
                     let file = File::create(path).map_err(|source| UsageError::File {
                         flag: "--output",

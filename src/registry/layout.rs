@@ -122,8 +122,13 @@ impl Layout {
         }
     }
 
-    fn asked(&self, what: What) -> Asked {
+    pub(super) fn asked(&self, what: What) -> Asked {
         Asked::new(self.path.clone(), String::new(), what)
+    }
+
+    /// Where it lies.
+    pub(super) fn path(&self) -> &str {
+        &self.path
     }
 
     fn fault(&self, fault: LayoutFault) -> Error {

@@ -321,10 +321,9 @@ impl Remote {
             Tls::Verified
         };
         match &self.settings.insecure_http {
-            Hosts::These(hosts) if hosts.contains(host) => vec![Tls::None],
             _ if is_loopback(host) => vec![Tls::None, tls],
-            Hosts::Any => vec![tls, Tls::None],
-            Hosts::These(_) => vec![tls],
+            hosts if hosts.has(host) => vec![tls, Tls::None],
+            _ => vec![tls],
         }
     }
 
@@ -535,7 +534,10 @@ mod tests {
             assert_eq!(ways(&settings, host), [Tls::Verified], "{host}");
         }
         settings.insecure_http = Hosts::These(["registry.local".to_owned()].into());
-        assert_eq!(ways(&settings, "registry.local"), [Tls::None]);
+        assert_eq!(
+            ways(&settings, "registry.local"),
+            [Tls::Verified, Tls::None]
+        );
         assert_eq!(ways(&settings, "registry.local:5000"), [Tls::Verified]);
         settings.insecure_http = Hosts::Any;
         settings.insecure_tls = Hosts::These(["a.test".to_owned()].into());

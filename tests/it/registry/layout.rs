@@ -294,6 +294,28 @@ fn names_that_lead_out_of_the_archive_and_links_are_not_read() {
 }
 
 #[test]
+fn reads_of_a_layout_end_with_the_deadline() {
+    let source = open(&samples().join("bundle-rekor2-referrers.tar")).unwrap();
+    let reference = Reference::in_layout(Some("1.0".to_owned()), None);
+    let pinned = block_on(source.resolve(&reference, soon())).unwrap().pinned;
+    let over = Deadline::after(Duration::ZERO);
+    let read = |deadline| {
+        let digest = pinned.digest();
+        block_on(source.manifest(pinned.repository(), &digest, deadline))
+            .map_err(|error| error.code())
+    };
+    assert!(read(soon()).is_ok());
+    assert_eq!(read(over).err(), Some(DenyCode::DeadlineExceeded));
+    let listing = |deadline| {
+        let search = Search::default();
+        block_on(source.list(&pinned, pinned.repository(), &search, deadline))
+    };
+    assert!(listing(soon()).gaps.is_empty());
+    assert_eq!(listing(over).gaps[0].code(), DenyCode::DeadlineExceeded);
+    assert!(listing(over).candidates.is_empty());
+}
+
+#[test]
 fn what_is_no_layout_says_what_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let fault = |bytes: &[u8]| {
