@@ -16,6 +16,12 @@ const WRITER: GeneralPurpose = base64::engine::general_purpose::STANDARD;
 /// Decodes base64 as protobuf JSON and Go read it: either alphabet, padding or none, line breaks
 /// passed over. The signed bytes are the decoded ones, so several spellings change nothing.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+    // Nearly everything is plain: looking for the exceptions first would cost more than decoding.
+    STANDARD.decode(text).ok().or_else(|| decode_unusual(text))
+}
+
+/// Decodes what has line breaks or the other alphabet.
+fn decode_unusual(text: &str) -> Option<Vec<u8>> {
     let joined: String;
     let text = if text.contains(['\n', '\r']) {
         joined = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
