@@ -180,9 +180,11 @@ impl World {
     }
 
     /// A client that knows nothing yet: neither connections nor what the registry speaks.
-    fn source(&self) -> Source {
+    fn source(&self, per_host: Option<usize>) -> Source {
+        let mut settings = Settings::default();
+        settings.per_host = per_host.unwrap_or(settings.per_host);
         Source::Remote(Remote::new(
-            Transport::new(Settings::default()).unwrap(),
+            Transport::new(settings).unwrap(),
             Keyring::default(),
             RemoteSettings::default(),
             self.limits.clone(),
@@ -206,9 +208,16 @@ impl World {
 }
 
 /// Asks all of `digests` at once, several times, each time with a new client, and prints a row.
-fn row(runtime: &Runtime, world: &World, name: &str, gate: &Gate, digests: &[Digest], ideal: u32) {
+fn row(
+    runtime: &Runtime,
+    world: &World,
+    name: &str,
+    gate: &Gate,
+    digests: &[Digest],
+    (ideal, per_host): (u32, Option<usize>),
+) {
     let work = || {
-        let source = world.source();
+        let source = world.source(per_host);
         world.registry.clear_requests();
         let all = digests
             .iter()
@@ -253,6 +262,17 @@ fn main() {
         ("index of 20, index and platforms", &recursive, &[index], 4),
         ("index of 20, all evidence", &everything, &[index], 4),
     ] {
-        row(&runtime, &world, name, gate, digests, ideal);
+        row(&runtime, &world, name, gate, digests, (ideal, None));
+    }
+    for (name, gate, digests, ideal) in [
+        ("ten images, 64 requests at once", &plain, &alone[..], 3),
+        (
+            "index and platforms, 64 requests at once",
+            &recursive,
+            &[index],
+            4,
+        ),
+    ] {
+        row(&runtime, &world, name, gate, digests, (ideal, Some(64)));
     }
 }
