@@ -2,7 +2,6 @@
 //!
 //! `cargo bench --bench admit`.
 #![expect(
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -76,8 +75,10 @@ struct World {
 
 impl World {
     async fn open() -> Self {
-        let mut config = Config::default();
-        config.delay = DELAY;
+        let config = Config {
+            delay: DELAY,
+            ..Config::default()
+        };
         let now = Timestamp::parse("2026-06-01T12:00:00Z").unwrap();
         Self {
             registry: Registry::start(config).await.unwrap(),
