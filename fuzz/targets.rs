@@ -408,18 +408,15 @@ fn timestamp_info(data: &[u8]) -> bool {
 
 /// The body of a log entry, of either log, with promise, proof and checkpoint over it.
 fn log_body(data: &[u8]) -> bool {
-    [EntryOrder::v1(WORLD.now.unix_seconds()), EntryOrder::v2()]
-        .into_iter()
-        .map(|mut entry| {
-            let mut order = WORLD.keyless();
-            let body = data.to_vec();
-            entry.body_bytes = Hook::new(move |bytes: &mut Vec<u8>| bytes.clone_from(&body));
-            order.entries = vec![entry];
-            WORLD.takes(&order, Terms::default())
-        })
-        .filter(|taken| *taken)
-        .count()
-        > 0
+    let mut taken = false;
+    for mut entry in [EntryOrder::v1(WORLD.now.unix_seconds()), EntryOrder::v2()] {
+        let mut order = WORLD.keyless();
+        let body = data.to_vec();
+        entry.body_bytes = Hook::new(move |bytes: &mut Vec<u8>| bytes.clone_from(&body));
+        order.entries = vec![entry];
+        taken |= WORLD.takes(&order, Terms::default());
+    }
+    taken
 }
 
 /// The text of a checkpoint, signed by the log. `ROOT` in it is the root of the tree.

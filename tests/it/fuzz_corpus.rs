@@ -9,6 +9,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 #[path = "../../fuzz/targets.rs"]
+#[expect(clippy::expect_used, reason = "what is not under test has to work")]
 mod targets;
 
 use targets::TARGETS;
