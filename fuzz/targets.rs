@@ -495,18 +495,13 @@ fn reference(data: &[u8]) -> bool {
         assert!(repository.is_err());
         return false;
     };
-    // The normal form is one, and means the same. NOTE: except for a host of one word, which is known
-    // as one by a capital letter or by `:443`; the normal form has neither and reads as a path of
-    // Docker Hub (seeds `capital-host`, `word-port-443`).
+    // The normal form is one, and means the same.
     let normal = reference.to_string();
-    let host = reference.repository().host();
-    if host.contains(['.', ':']) || host == "localhost" {
-        assert_eq!(
-            Reference::parse(&normal).as_ref(),
-            Ok(&reference),
-            "{normal}"
-        );
-    }
+    assert_eq!(
+        Reference::parse(&normal).as_ref(),
+        Ok(&reference),
+        "{normal}"
+    );
     assert_eq!(
         repository.is_ok(),
         reference.tag().is_none() && reference.digest().is_none()

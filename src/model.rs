@@ -26,6 +26,7 @@ pub use identity::Identity;
 pub use identity::San;
 pub use json::JsonError;
 pub(crate) use json::printable;
+pub(crate) use json::read as read_json;
 pub use json::strict_json;
 pub use limits::Budget;
 pub use limits::Exceeded;

@@ -251,7 +251,7 @@ fn error_text(body: &[u8]) -> String {
         #[serde(default)]
         message: String,
     }
-    let Ok(body) = serde_json::from_slice::<Body>(body) else {
+    let Ok(body) = crate::model::read_json::<Body>(body) else {
         return String::new();
     };
     match body.errors.first() {

@@ -111,3 +111,24 @@ fn every_deny_code_has_one_heading_and_every_heading_a_code() {
         .collect();
     assert_eq!(headings, codes, "the order of both is the rank");
 }
+
+#[test]
+fn foreign_json_is_read_by_the_strict_reader_alone() {
+    let mut files = Vec::new();
+    rust_files(&root().join("src"), &mut files);
+    let mut wrong = Vec::new();
+    for file in files {
+        let path = file.strip_prefix(root()).unwrap().to_str().unwrap();
+        // The reader itself; what writes documents and reads its own back.
+        let own = ["src/model/json.rs", "src/output", "src/sandbox"];
+        if own.iter().any(|own| path.starts_with(own)) {
+            continue;
+        }
+        for (number, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
+            if line.contains("serde_json::from_") || line.contains("serde_json::Deserializer") {
+                wrong.push(format!("{path}:{}", number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

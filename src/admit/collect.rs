@@ -314,7 +314,7 @@ impl<'a> Collector<'a> {
                 gaps.push(from_error(&error, DenyCode::ImageNotFound));
                 None
             }
-            Ok(bytes) => match serde_json::from_slice::<Platform>(&bytes) {
+            Ok(bytes) => match crate::model::read_json::<Platform>(&bytes) {
                 Ok(platform) => Some(platform),
                 Err(_) => {
                     gaps.push(Refusal::new(

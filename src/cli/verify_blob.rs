@@ -338,7 +338,7 @@ pub(super) fn read_bundle(
         path: show(path),
         source,
     })?;
-    let form = serde_json::from_slice(&json).ok();
+    let form = crate::model::read_json(&json).ok();
     Ok(match form {
         Some(Form {
             media_type: None,

@@ -11,9 +11,13 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde::de::DeserializeSeed;
 use serde::de::Deserializer;
+use serde::de::Error;
+use serde::de::IgnoredAny;
+use serde::de::IntoDeserializer;
 use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
+use serde::de::value::BorrowedStrDeserializer;
 
 /// Why a text is not strict JSON. Whoever wrote the text can mend it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -67,10 +71,23 @@ const fn is_invisible(character: char) -> bool {
 ///
 /// [`JsonError`] for anything but one well-formed document, and for two equal members of one object.
 pub fn strict_json(bytes: &[u8]) -> Result<(), JsonError> {
+    read::<IgnoredAny>(bytes).map(drop)
+}
+
+/// Reads one JSON document in one pass.
+///
+/// A structure is read from an object and never from an array of its members, which `serde_json`
+/// takes too; members that the structure passes over are walked like the others.
+///
+/// # Errors
+///
+/// [`JsonError`] for anything but one well-formed document of that shape, and for two equal members
+/// of one object, at any depth.
+pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    Strict.deserialize(&mut deserializer)?;
+    let value = T::deserialize(Strict(&mut deserializer))?;
     deserializer.end()?;
-    Ok(())
+    Ok(value)
 }
 
 /// Refuses a document with a member, at any depth, whose name differs from one of `known` in case
@@ -91,7 +108,7 @@ pub(crate) fn exact_case(bytes: &[u8], known: &[&str]) -> Result<(), JsonError> 
             _ => None,
         }
     }
-    let document: serde_json::Value = serde_json::from_slice(bytes)?;
+    let document: serde_json::Value = read(bytes)?;
     match walk(&document, known) {
         None => Ok(()),
         Some(name) => Err(JsonError {
@@ -104,64 +121,230 @@ pub(crate) fn exact_case(bytes: &[u8], known: &[&str]) -> Result<(), JsonError> 
     }
 }
 
-/// Walks a value of any shape.
-struct Strict;
+/// A deserializer, visitor or access of `serde`, with everything below it made strict.
+struct Strict<T>(T);
 
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = ();
+/// Methods of a deserializer that hand their visitor on, made strict.
+macro_rules! hand_on {
+    ($($method:ident => $to:ident),* $(,)?) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.0.$to(Strict(visitor))
+        })*
+    };
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
+    type Error = D::Error;
+
+    hand_on! {
+        deserialize_any => deserialize_any,
+        deserialize_bool => deserialize_bool,
+        deserialize_i8 => deserialize_i8,
+        deserialize_i16 => deserialize_i16,
+        deserialize_i32 => deserialize_i32,
+        deserialize_i64 => deserialize_i64,
+        deserialize_u8 => deserialize_u8,
+        deserialize_u16 => deserialize_u16,
+        deserialize_u32 => deserialize_u32,
+        deserialize_u64 => deserialize_u64,
+        deserialize_f32 => deserialize_f32,
+        deserialize_f64 => deserialize_f64,
+        deserialize_char => deserialize_char,
+        deserialize_str => deserialize_str,
+        deserialize_string => deserialize_string,
+        deserialize_bytes => deserialize_bytes,
+        deserialize_byte_buf => deserialize_byte_buf,
+        deserialize_option => deserialize_option,
+        deserialize_unit => deserialize_unit,
+        deserialize_seq => deserialize_seq,
+        deserialize_map => deserialize_map,
+        deserialize_identifier => deserialize_identifier,
+        // What nobody asks for is walked too: `serde_json` would only look for its end.
+        deserialize_ignored_any => deserialize_any,
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_unit_struct(name, Strict(visitor))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_newtype_struct(name, Strict(visitor))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_tuple(length, Strict(visitor))
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0
+            .deserialize_tuple_struct(name, length, Strict(visitor))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(Object(visitor))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        // Enumerations without content only: what a variant holds would not be strict.
+        self.0.deserialize_enum(name, variants, visitor)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
-    type Value = ();
+impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<V> {
+    type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+        self.0.expecting(f)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
+    fn visit_bool<E: Error>(self, value: bool) -> Result<V::Value, E> {
+        self.0.visit_bool(value)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
+    fn visit_i64<E: Error>(self, value: i64) -> Result<V::Value, E> {
+        self.0.visit_i64(value)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
+    fn visit_u64<E: Error>(self, value: u64) -> Result<V::Value, E> {
+        self.0.visit_u64(value)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
+    fn visit_f64<E: Error>(self, value: f64) -> Result<V::Value, E> {
+        self.0.visit_f64(value)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
+    fn visit_str<E: Error>(self, value: &str) -> Result<V::Value, E> {
+        self.0.visit_str(value)
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<V::Value, E> {
+        self.0.visit_borrowed_str(value)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Self)?.is_some() {}
-        Ok(())
+    fn visit_string<E: Error>(self, value: String) -> Result<V::Value, E> {
+        self.0.visit_string(value)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let mut seen = Names::Few(Vec::new());
-        while let Some(Name(name)) = members.next_key()? {
-            if let Some(name) = seen.insert(name) {
-                return Err(serde::de::Error::custom(format_args!(
-                    "member `{name}` occurs twice in one object"
-                )));
-            }
-            members.next_value_seed(Self)?;
+    fn visit_none<E: Error>(self) -> Result<V::Value, E> {
+        self.0.visit_none()
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
+        self.0.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<V::Value, D::Error> {
+        self.0.visit_some(Strict(value))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, value: D) -> Result<V::Value, D::Error> {
+        self.0.visit_newtype_struct(Strict(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
+        self.0.visit_seq(Strict(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
+        self.0.visit_map(Members {
+            inner: members,
+            seen: Names::Few(Vec::new()),
+        })
+    }
+}
+
+/// The visitor of a structure.
+struct Object<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Object<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
+        Strict(self.0).visit_map(members)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
+        self.0.deserialize(Strict(deserializer))
+    }
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Strict<A> {
+    type Error = A::Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        self.0.next_element_seed(Strict(seed))
+    }
+}
+
+/// The members of one object, no two of one name.
+struct Members<'de, A> {
+    inner: A,
+    seen: Names<'de>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        let Some(Name(name)) = self.inner.next_key()? else {
+            return Ok(None);
+        };
+        if self.seen.has(&name) {
+            return Err(Error::custom(format_args!(
+                "member `{name}` occurs twice in one object"
+            )));
         }
-        Ok(())
+        let value = match &name {
+            Cow::Borrowed(name) => seed.deserialize(BorrowedStrDeserializer::new(name)),
+            Cow::Owned(name) => seed.deserialize(name.as_str().into_deserializer()),
+        }?;
+        self.seen.insert(name);
+        Ok(Some(value))
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.inner.next_value_seed(Strict(seed))
     }
 }
 
@@ -176,23 +359,18 @@ enum Names<'de> {
 const FEW: usize = 24;
 
 impl<'de> Names<'de> {
-    /// Keeps the name; gives it back when it was there.
-    fn insert(&mut self, name: Cow<'de, str>) -> Option<Cow<'de, str>> {
+    fn has(&self, name: &str) -> bool {
         match self {
-            Self::Few(list) if list.len() < FEW => {
-                if list.contains(&name) {
-                    return Some(name);
-                }
-                list.push(name);
-                None
-            }
-            Self::Few(list) => {
-                let mut set: HashSet<_> = list.drain(..).collect();
-                let duplicate = set.replace(name);
-                *self = Self::Many(set);
-                duplicate
-            }
-            Self::Many(set) => set.replace(name),
+            Self::Few(list) => list.iter().any(|known| known == name),
+            Self::Many(set) => set.contains(name),
+        }
+    }
+
+    fn insert(&mut self, name: Cow<'de, str>) {
+        match self {
+            Self::Few(list) if list.len() < FEW => list.push(name),
+            Self::Few(list) => *self = Self::Many(list.drain(..).chain([name]).collect()),
+            Self::Many(set) => drop(set.insert(name)),
         }
     }
 }
@@ -235,6 +413,37 @@ mod tests {
         let many: Vec<_> = (0..100).map(|n| format!("\"k{n}\":1")).collect();
         assert!(strict_json(format!("{{{}}}", many.join(",")).as_bytes()).is_ok());
         assert!(strict_json(format!("{{{},\"k7\":1}}", many.join(",")).as_bytes()).is_err());
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Shape<'a> {
+        name: &'a str,
+        #[serde(default)]
+        list: Vec<Self>,
+        #[serde(default)]
+        one: Option<Box<Self>>,
+    }
+
+    #[test]
+    fn a_structure_is_an_object_at_any_depth() {
+        let good =
+            read::<Shape<'_>>(br#"{"name":"a","list":[{"name":"b"}],"one":{"name":"c","x":[1]}}"#);
+        assert_eq!(good.map(|shape| shape.list.len()), Ok(1));
+        for bad in [
+            r#"["a",[],null]"#,
+            r#"{"name":"a","list":[["b",[],null]]}"#,
+            r#"{"name":"a","one":["c",[],null]}"#,
+            r#"{"name":"a","unknown":{"k":1,"k":2}}"#,
+            r#"{"name":"a","list":[{"name":"b","name":"c"}]}"#,
+        ] {
+            assert!(
+                serde_json::from_str::<serde_json::Value>(bad).is_ok(),
+                "{bad}"
+            );
+            assert!(read::<Shape<'_>>(bad.as_bytes()).is_err(), "{bad}");
+        }
+        // Each of the first three is one that the plain reader takes.
+        assert!(serde_json::from_str::<Shape<'_>>(r#"["a",[],null]"#).is_ok());
     }
 
     #[test]

@@ -241,10 +241,7 @@ impl Manifest {
         limits: &Limits,
     ) -> Result<Self, ManifestError> {
         Exceeded::unless(bytes.len(), limits.manifest_bytes, "bytes in a manifest")?;
-        crate::model::strict_json(bytes).map_err(ManifestError::Json)?;
-        let raw: Raw = serde_json::from_slice(bytes)
-            .map_err(JsonError::from)
-            .map_err(ManifestError::Json)?;
+        let raw: Raw = crate::model::read_json(bytes).map_err(ManifestError::Json)?;
         // Go reads members without regard to case. Only after the parse above, whose errors say more.
         crate::model::json::exact_case(bytes, MEMBERS).map_err(ManifestError::Json)?;
         if raw.schema_version != 2 {

@@ -3,7 +3,8 @@
 //! The grammar and the defaults are those of `distribution/reference`, which containerd, CRI-O and
 //! Docker use; where scgate is stricter, it refuses rather than reads something else. A policy sees
 //! one normal form: lower-case host, `docker.io` for its aliases, `library/` where it is implied, no
-//! `:443`.
+//! `:443` unless the host is a single word, which would read as a path of Docker Hub without it. The
+//! normal form is itself a reference, and means the same.
 
 use core::fmt;
 use core::str::FromStr;
@@ -20,7 +21,7 @@ const MAX_HOST: usize = 259;
 /// Characters of a tag (`distribution/reference`, `tag`).
 const MAX_TAG: usize = 128;
 
-/// A repository in its normal form: a host, with a port unless it is 443, and a path.
+/// A repository in its normal form: a host, with a port unless it is 443 and can be left out, and a path.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Repository {
     host: String,
@@ -38,7 +39,7 @@ impl Repository {
         }
     }
 
-    /// The host, with its port unless that is 443.
+    /// The host, with its port. 443 is left out, but not of a single word other than `localhost`.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -299,8 +300,10 @@ fn parse_host(host: &str) -> Result<String, ReferenceError> {
     };
     Ok(match (name.as_str(), port) {
         ("index.docker.io" | "registry-1.docker.io", None) => DOCKER_HUB.to_owned(),
-        (_, None) => name,
-        (_, Some(port)) => format!("{name}:{port}"),
+        (name, None) if name.contains(['.', '[']) || name == "localhost" => name.to_owned(),
+        // Only a port tells a single word from the first component of a path.
+        (name, None) => format!("{name}:443"),
+        (name, Some(port)) => format!("{name}:{port}"),
     })
 }
 
@@ -407,7 +410,10 @@ mod tests {
                 "docker.io/library/nginx",
             ),
             ("acme/app:1", "docker.io/acme/app:1"),
-            ("MyHost/a", "myhost/a"),
+            ("MyHost/a", "myhost:443/a"),
+            ("registry:443/a", "registry:443/a"),
+            ("registry:5000/a", "registry:5000/a"),
+            ("localhost:443/a", "localhost/a"),
             ("LOCALHOST/a:1", "localhost/a:1"),
             ("localhost/a", "localhost/a"),
             ("REGISTRY.TEST/a", "registry.test/a"),
@@ -422,6 +428,7 @@ mod tests {
             ("127.0.0.1:15000/lab/x", "127.0.0.1:15000/lab/x"),
         ] {
             assert_eq!(normal(text), expected, "{text}");
+            assert_eq!(normal(expected), expected, "{text}");
         }
     }
 

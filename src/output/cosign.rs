@@ -120,7 +120,7 @@ fn legacy(signature: &VerifiedSignature, asked: &str) -> Element {
     let payload = signature.payload().unwrap_or_default();
     let named = signature.docker_reference().unwrap_or(asked);
     // The payload was read when it was verified; should this reader be stricter, its facts stay.
-    let mut element = serde_json::from_slice(payload).unwrap_or_else(|_| Element {
+    let mut element = crate::model::read_json(payload).unwrap_or_else(|_| Element {
         critical: critical(signature, named, SIMPLE_SIGNING),
         optional: signature.annotations().cloned(),
     });

@@ -331,7 +331,8 @@ fn next_path(
     let next = current.join(link).map_err(|_| malformed())?;
     let own = next.host_str() == current.host_str() || {
         let host = host_of(&next);
-        host == repository.host()
+        let written = repository.host();
+        host == written.strip_suffix(":443").unwrap_or(written)
             || repository.host() == "docker.io" && host == "registry-1.docker.io"
     };
     let below = format!("/v2/{}/", repository.path());

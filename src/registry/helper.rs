@@ -88,7 +88,7 @@ fn parse(answer: &[u8]) -> Result<Option<Kind>, String> {
         username: String,
         secret: String,
     }
-    let Ok(answer) = serde_json::from_slice::<Answer>(answer) else {
+    let Ok(answer) = crate::model::read_json::<Answer>(answer) else {
         return Err("an answer that is not JSON with `Username` and `Secret`".to_owned());
     };
     let secret = Secret::new(answer.secret);

@@ -120,9 +120,9 @@ impl Keyring {
         bytes: &[u8],
         helpers: Helpers,
     ) -> Result<Self, KeyringError> {
-        let raw: Raw = serde_json::from_slice(bytes).map_err(|source| KeyringError::Json {
+        let raw: Raw = crate::model::read_json(bytes).map_err(|source| KeyringError::Json {
             name: name.to_owned(),
-            source: JsonError::from(source),
+            source,
         })?;
         let mut file = File {
             name: name.to_owned(),
@@ -176,7 +176,7 @@ impl Keyring {
 impl File {
     fn lookup(&self, repository: &Repository) -> Option<Credential> {
         let keys: Vec<String> = keys_of(repository).collect();
-        let host = repository.host();
+        let host = key_host(repository.host());
         let by_helper = |program: &str, key: &str| Credential {
             kind: Kind::Helper {
                 program: program.to_owned(),
@@ -207,14 +207,18 @@ fn first<'a, T>(map: &'a BTreeMap<String, T>, keys: &[String]) -> Option<(&'a St
 
 /// `host/a/b`, `host/a`, `host`.
 fn keys_of(repository: &Repository) -> impl Iterator<Item = String> {
-    let full = repository.to_string();
+    let full = format!("{}/{}", key_host(repository.host()), repository.path());
     core::iter::successors(Some(full), |key| {
         key.rsplit_once('/').map(|(shorter, _)| shorter.to_owned())
     })
 }
 
-/// The key without scheme and API version, in the spelling of [`Repository`]: a lower-case host, no
-/// `:443`, one name for Docker Hub.
+/// The host without `:443`, which keys of files leave out.
+fn key_host(host: &str) -> &str {
+    host.strip_suffix(":443").unwrap_or(host)
+}
+
+/// The key without scheme and API version: a lower-case host, no `:443`, one name for Docker Hub.
 fn normal_key(key: &str) -> String {
     let bare = key
         .strip_prefix("https://")
@@ -223,7 +227,7 @@ fn normal_key(key: &str) -> String {
         .trim_end_matches('/');
     let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
     let host = host.to_ascii_lowercase();
-    let host = match host.strip_suffix(":443").unwrap_or(&host) {
+    let host = match key_host(&host) {
         "index.docker.io" | "registry-1.docker.io" => "docker.io",
         host => host,
     };
@@ -363,6 +367,7 @@ mod tests {
             "https://index.docker.io/v1/": {"auth":"aHViOnAAAA=="},
             "PORT.test:5000": {"username":"port","password":"4"},
             "plain.test:443": {"username":"tls","password":"5"},
+            "word": {"username":"word","password":"6"},
             "empty.test": {}
         }}"#;
         for (repository, expected) in [
@@ -382,6 +387,9 @@ mod tests {
             ("port.test:5000/x", "port:4"),
             ("port.test/x", "none"),
             ("plain.test/x", "tls:5"),
+            ("Word/x", "word:6"),
+            ("word:443/x", "word:6"),
+            ("word:5000/x", "none"),
             ("empty.test/x", "none"),
         ] {
             assert_eq!(found(json, repository), expected, "{repository}");

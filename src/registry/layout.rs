@@ -407,7 +407,6 @@ fn parse_version(marker: &[u8]) -> Option<String> {
     struct Marker {
         image_layout_version: String,
     }
-    crate::model::strict_json(marker).ok()?;
-    let marker: Marker = serde_json::from_slice(marker).ok()?;
+    let marker: Marker = crate::model::read_json(marker).ok()?;
     Some(marker.image_layout_version)
 }

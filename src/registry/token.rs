@@ -203,8 +203,8 @@ fn parse(reply: &crate::transport::Reply, asked: &Asked) -> Result<(Secret, Dura
     if reply.status != 200 {
         return Err(super::status_error(asked, reply, ""));
     }
-    let answer: Answer =
-        serde_json::from_slice(&reply.body).map_err(|_| malformed("an answer that is not JSON"))?;
+    let answer: Answer = crate::model::read_json(&reply.body)
+        .map_err(|_| malformed("an answer that is not JSON"))?;
     let token = [answer.token, answer.access_token]
         .into_iter()
         .flatten()

@@ -10,6 +10,7 @@ use serde::de::Error as _;
 
 use crate::model::Digest;
 use crate::model::Exceeded;
+use crate::model::JsonError;
 use crate::model::Limits;
 use crate::verify::Error;
 use crate::verify::encoding;
@@ -152,8 +153,7 @@ impl Bundle {
     /// log entry lacks a proof is not judged here.
     pub fn parse(json: &[u8], limits: &Limits) -> Result<Self, Error> {
         Exceeded::unless(json.len(), limits.attestation_bytes, "bytes in a bundle")?;
-        let raw: RawBundle<'_> =
-            serde_json::from_slice(json).map_err(|e| Error::BundleJson(e.into()))?;
+        let raw: RawBundle<'_> = crate::model::read_json(json).map_err(Error::BundleJson)?;
         let layout = version(raw.media_type)?;
         let material = raw.verification_material;
         let entries = material.tlog_entries.unwrap_or_default();
@@ -670,10 +670,10 @@ impl<'de> Deserialize<'de> for Integer {
 
 impl<'de> RawEnvelope<'de> {
     /// Parses an envelope that is a document of its own.
-    pub(super) fn parse(json: &'de [u8]) -> Result<Self, serde_json::Error> {
-        let envelope: Self = serde_json::from_slice(json)?;
+    pub(super) fn parse(json: &'de [u8]) -> Result<Self, JsonError> {
+        let envelope: Self = crate::model::read_json(json)?;
         if envelope.payload_type.is_empty() {
-            return Err(serde_json::Error::custom("an empty payloadType"));
+            return Err(serde_json::Error::custom("an empty payloadType").into());
         }
         Ok(envelope)
     }

@@ -49,9 +49,7 @@ pub(super) fn statement(
             found: crate::model::printable(payload_type),
         });
     }
-    crate::model::strict_json(payload).map_err(Error::PayloadJson)?;
-    let statement: Statement =
-        serde_json::from_slice(payload).map_err(|e| Error::PayloadJson(e.into()))?;
+    let statement: Statement = crate::model::read_json(payload).map_err(Error::PayloadJson)?;
     if !matches!(
         statement.statement_type.as_ref(),
         "https://in-toto.io/Statement/v1" | "https://in-toto.io/Statement/v0.1"
@@ -209,9 +207,7 @@ struct Digests(BTreeMap<String, String>);
 
 /// Reads a simple-signing document (containers/image `containers-signature.5`, as cosign writes it).
 pub(super) fn simple_signing(payload: &[u8], asked: Digest) -> Result<Facts, Error> {
-    crate::model::strict_json(payload).map_err(Error::PayloadJson)?;
-    let document: SimpleSigning =
-        serde_json::from_slice(payload).map_err(|e| Error::PayloadJson(e.into()))?;
+    let document: SimpleSigning = crate::model::read_json(payload).map_err(Error::PayloadJson)?;
     let critical = document.critical;
     if critical.kind != "cosign container image signature" {
         return Err(Error::PayloadMalformed {

@@ -75,7 +75,7 @@ impl Bundle {
             "bytes in an attestation",
         )?;
         let mut content = RawEnvelope::parse(envelope)
-            .map_err(|e| Error::LegacyJson(e.into()))?
+            .map_err(Error::LegacyJson)?
             .content()?;
         if let Content::Envelope { layer, .. } = &mut content {
             *layer = Some(envelope.into());
@@ -97,7 +97,7 @@ impl Bundle {
     /// key is a managed key and never a certificate (GHSA-fx35-mq7g-6g98).
     pub fn from_legacy_blob(json: &[u8], limits: &Limits) -> Result<Self, Error> {
         Exceeded::unless(json.len(), limits.bundle_bytes, "bytes in a bundle")?;
-        let raw: RawBlob = serde_json::from_slice(json).map_err(|e| Error::LegacyJson(e.into()))?;
+        let raw: RawBlob = crate::model::read_json(json).map_err(Error::LegacyJson)?;
         let material = match raw.cert.as_deref() {
             None | Some("") => Material::PublicKey,
             Some(text) => {
@@ -222,7 +222,7 @@ fn layer(
         Some(json) => {
             Exceeded::unless(json.len(), limits.bundle_bytes, "bytes in a log annotation")?;
             let log: RawLog =
-                serde_json::from_str(json).map_err(|e| Error::LegacyJson(e.into()))?;
+                crate::model::read_json(json.as_bytes()).map_err(Error::LegacyJson)?;
             vec![log.entry(limits)?]
         }
     };
@@ -230,7 +230,7 @@ fn layer(
         None | Some("") => Vec::new(),
         Some(json) => {
             let raw: RawStamp =
-                serde_json::from_str(json).map_err(|e| Error::LegacyJson(e.into()))?;
+                crate::model::read_json(json.as_bytes()).map_err(Error::LegacyJson)?;
             let stamp =
                 encoding::decode(&raw.signed_timestamp).ok_or(Error::TimestampMalformed {
                     rule: "it is not base64",
@@ -358,7 +358,7 @@ impl RawLog {
             rule: "its body is not base64",
         })?;
         Exceeded::unless(body.len(), limits.log_body_bytes, "bytes in a log entry")?;
-        let kind: Kind = serde_json::from_slice(&body).map_err(|_| Error::LogEntryMalformed {
+        let kind: Kind = crate::model::read_json(&body).map_err(|_| Error::LogEntryMalformed {
             rule: "its body is not JSON with kind and apiVersion",
         })?;
         Ok(Entry {

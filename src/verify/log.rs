@@ -185,11 +185,8 @@ where
     Body<S>: Deserialize<'a>,
     S: IsSpec,
 {
-    crate::model::strict_json(body).map_err(|_| Error::LogEntryMalformed {
-        rule: "its body is not JSON",
-    })?;
-    let parsed: Body<S> = serde_json::from_slice(body).map_err(|_| Error::LogEntryMalformed {
-        rule: "its body lacks members of its kind",
+    let parsed: Body<S> = crate::model::read_json(body).map_err(|_| Error::LogEntryMalformed {
+        rule: "its body is not JSON with the members of its kind",
     })?;
     if parsed.kind != entry.kind || parsed.version != entry.version {
         return Err(differs("the kind of its body"));

@@ -120,10 +120,7 @@ impl TrustRoot {
             limits.trusted_root_bytes,
             "bytes in a trusted root",
         )?;
-        crate::model::strict_json(json).map_err(TrustError::Json)?;
-        let raw: RawRoot = serde_json::from_slice(json)
-            .map_err(JsonError::from)
-            .map_err(TrustError::Json)?;
+        let raw: RawRoot = crate::model::read_json(json).map_err(TrustError::Json)?;
         if !matches!(raw.media_type.as_str(), MEDIA_TYPE_01 | MEDIA_TYPE_02) {
             return Err(TrustError::MediaType {
                 found: crate::model::printable(&raw.media_type),
@@ -267,9 +264,7 @@ fn authorities(
 fn canonical(json: &[u8]) -> Result<Vec<u8>, TrustError> {
     // serde_json keeps the members of a tree in a sorted map. The documents are ASCII in practice;
     // where they are not, the id still depends on the content alone.
-    let tree: serde_json::Value = serde_json::from_slice(json)
-        .map_err(JsonError::from)
-        .map_err(TrustError::Json)?;
+    let tree: serde_json::Value = crate::model::read_json(json).map_err(TrustError::Json)?;
     serde_json::to_vec(&tree)
         .map_err(JsonError::from)
         .map_err(TrustError::Json)

@@ -111,6 +111,10 @@ const STRICTER: &[(&str, &[&str])] = &[
         "body with a member twice",
         "body with a deep member twice",
     ]),
+    ("a structure is an object and never the list of its members", &[
+        "certificate as the list of its members",
+        "promise as the list of its members",
+    ]),
     ("caps on foreign data", &[
         "name of 8193 bytes",
         "LOG-10 64 unknown signatures, the right one last",

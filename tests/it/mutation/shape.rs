@@ -109,6 +109,9 @@ pub(super) const ROWS: &[Row] = &[
     denied("certificate that is not base64", Stamped, Change::Json(|j| material(j)["certificate"]["rawBytes"] = json!("?")), Code::BundleMalformed),
     denied("token that is not base64", Rekor2, Change::Json(|j| material(j)["timestampVerificationData"]["rfc3161Timestamps"][0]["signedTimestamp"] = json!("?")), Code::BundleMalformed),
     denied("list of entries that is an object", Stamped, Change::Json(|j| drop(material(j).insert("tlogEntries".into(), json!({})))), Code::BundleMalformed),
+    denied("bundle as the list of its members", Stamped, Change::Json(|j| *j = positional(j, &["mediaType", "verificationMaterial", "dsseEnvelope"])), Code::BundleMalformed),
+    denied("certificate as the list of its members", Stamped, Change::Json(|j| { let list = positional(&material(j)["certificate"], &["rawBytes"]); material(j).insert("certificate".into(), list); }), Code::BundleMalformed),
+    denied("promise as the list of its members", Promised, Change::Json(|j| { let list = positional(&member(j)["inclusionPromise"], &["signedEntryTimestamp"]); member(j)["inclusionPromise"] = list; }), Code::BundleMalformed),
     denied("null in the list of entries", Stamped, Change::Json(|j| *member(j) = Value::Null), Code::BundleMalformed),
     allowed("hint of a key is a hint", Key, Change::Json(|j| material(j)["publicKey"]["hint"] = json!("anything"))),
     allowed("0.1 in the chain form", Attestation, Change::Case(|c| c.form = Form::Bundle("0.1"))),
@@ -126,6 +129,11 @@ fn material(bundle: &mut Value) -> &mut serde_json::Map<String, Value> {
 
 fn member(bundle: &mut Value) -> &mut Value {
     &mut bundle["verificationMaterial"]["tlogEntries"][0]
+}
+
+/// An object as the list of its members: what a lenient reader takes for the same.
+fn positional(object: &Value, members: &[&str]) -> Value {
+    members.iter().map(|name| object[name].clone()).collect()
 }
 
 fn chain(bundle: &mut Value) -> &mut Value {
