@@ -21,6 +21,7 @@ pub use decision::Proven;
 pub use decision::Refusal;
 pub use decision::Role;
 pub use decision::Subject;
+pub use decision::Warning;
 pub use pattern::Pattern;
 pub use pattern::PatternError;
 pub use pattern::Whole;

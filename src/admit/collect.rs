@@ -4,14 +4,15 @@
 //! read depends on what it says when it was verified and on its canonical order (hint class, then
 //! digest), never on who answered first: the same registry gives the same report.
 
+mod evidence;
+mod platform;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use futures_util::future::join_all;
 
 use crate::admit::Gate;
-use crate::admit::IN_FLIGHT;
 use crate::admit::Inner;
 use crate::admit::Thoroughness;
 use crate::admit::unread_parent;
@@ -26,43 +27,27 @@ use crate::model::Manifest;
 use crate::model::Outcome;
 use crate::model::Pinned;
 use crate::model::Platform;
-use crate::model::Repository;
 use crate::model::Timestamp;
 use crate::model::media_type;
 use crate::policy::Covers;
-use crate::policy::Demand;
 use crate::policy::Evidence;
-use crate::policy::Finding;
-use crate::policy::Gap;
 use crate::policy::Parent;
 use crate::policy::Policy;
 use crate::policy::Refusal;
 use crate::policy::Role;
 use crate::policy::Subject;
-use crate::registry::Candidate;
+use crate::policy::Warning;
 use crate::registry::Error;
 use crate::registry::RawManifest;
-use crate::registry::Search;
 use crate::registry::Source;
-use crate::registry::Way;
 use crate::transport::Deadline;
-use crate::verify::Artifact;
-use crate::verify::Bundle;
-use crate::verify::Layout;
 
-/// Bytes from which evidence is verified on a thread of its own, so that hashing and parsing it
-/// does not hold up other questions.
-const LARGE_EVIDENCE: usize = 256 * 1024;
 /// Manifests, pieces of evidence or layers that are looked at at the same time.
 const SIDE_BY_SIDE: usize = 32;
 /// What BuildKit writes at an entry of an index that is an attestation manifest.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// The manifest that such an entry is about.
 const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
-/// The annotation that cosign v3 writes at a bundle's manifest: a hint.
-const PREDICATE_HINT: &str = "dev.sigstore.bundle.predicateType";
-const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
-
 /// One question's way through the source.
 pub(super) struct Collector<'a> {
     gate: &'a Arc<Inner>,
@@ -77,6 +62,24 @@ struct Entry {
     descriptor: Descriptor,
     /// The digests beside it in its index: what a BuildKit entry may refer to.
     siblings: Arc<BTreeSet<Digest>>,
+}
+
+/// What an entry turned out to be.
+struct LookedAt {
+    subject: Subject,
+    /// Its own entries, where it is an index.
+    nested: Option<Index>,
+    warning: Option<Warning>,
+}
+
+impl LookedAt {
+    const fn only(subject: Subject) -> Self {
+        Self {
+            subject,
+            nested: None,
+            warning: None,
+        }
+    }
 }
 
 impl<'a> Collector<'a> {
@@ -135,13 +138,14 @@ impl<'a> Collector<'a> {
                 evidence.subjects.push(named);
             }
             Ok(Manifest::Image(image)) => {
-                named.role = Role::Image(self.platform_of(&image, &mut evidence.gaps).await);
+                named.role = Role::Image(self.platform_of(&image, &mut evidence).await);
                 evidence.subjects.push(named);
             }
             Ok(Manifest::Index(index)) => {
                 named.role = Role::Index;
                 evidence.subjects.push(named);
                 self.levels(index, &mut evidence).await;
+                evidence.warnings.extend(platform::repeated(&evidence));
             }
         }
         evidence
@@ -203,9 +207,10 @@ impl<'a> Collector<'a> {
             }
             let looked_at = side_by_side(new.iter().map(|entry| self.entry(entry))).await;
             level = Vec::new();
-            for (subject, nested) in looked_at {
-                evidence.subjects.push(subject);
-                level.extend(nested.into_iter().flat_map(entries));
+            for found in looked_at {
+                evidence.subjects.push(found.subject);
+                evidence.warnings.extend(found.warning);
+                level.extend(found.nested.into_iter().flat_map(entries));
             }
             if level.is_empty() {
                 return;
@@ -221,7 +226,7 @@ impl<'a> Collector<'a> {
     }
 
     /// One entry of an index: what it is, and its evidence where the policy asks about it.
-    async fn entry(&self, entry: &Entry) -> (Subject, Option<Index>) {
+    async fn entry(&self, entry: &Entry) -> LookedAt {
         let descriptor = &entry.descriptor;
         let everything = self.gate.scope.thoroughness == Thoroughness::Everything;
         let covered = self.policy().covers() != Covers::Index;
@@ -230,7 +235,7 @@ impl<'a> Collector<'a> {
         // Only the index counts, so its entries are listed and not read; the indexes in it are, so
         // that the platforms are listed whole.
         if !covered && !everything && !is_index {
-            return (subject, None);
+            return LookedAt::only(subject);
         }
         let known_type = is_index || media_type::is_image(&descriptor.media_type);
         if !known_type && !descriptor.media_type.is_empty() {
@@ -243,7 +248,7 @@ impl<'a> Collector<'a> {
                     crate::model::printable(&descriptor.media_type)
                 ),
             ));
-            return (subject, None);
+            return LookedAt::only(subject);
         }
         let asked_early = known_type
             && !is_index
@@ -261,7 +266,7 @@ impl<'a> Collector<'a> {
         let parsed = read
             .map_err(|error| from_error(&error, DenyCode::ChildNotFound))
             .and_then(|raw| self.parse(&raw, served_as));
-        let mut nested = None;
+        let (mut nested, mut warning) = (None, None);
         match parsed {
             Err(gap) => {
                 // What could not be read may be an image, so it is asked about.
@@ -280,6 +285,9 @@ impl<'a> Collector<'a> {
                 } else {
                     Role::Image(descriptor.platform.clone())
                 };
+                if everything && let Role::Image(Some(platform)) = &subject.role {
+                    warning = self.compare(subject.digest, platform, &image).await;
+                }
             }
         }
         let found = match found {
@@ -292,38 +300,10 @@ impl<'a> Collector<'a> {
         if let Some(found) = found {
             found.put_into(&mut subject);
         }
-        (subject, nested)
-    }
-
-    /// The platform of a single image, from its configuration, where the policy asks for one.
-    async fn platform_of(&self, image: &ImageManifest, gaps: &mut Vec<Gap>) -> Option<Platform> {
-        if self.policy().platforms().is_empty() {
-            return None;
-        }
-        let config = self
-            .source
-            .blob(
-                self.image.repository(),
-                &image.config,
-                self.gate.limits.manifest_bytes,
-                self.deadline,
-            )
-            .await;
-        match config {
-            Err(error) => {
-                gaps.push(from_error(&error, DenyCode::ImageNotFound));
-                None
-            }
-            Ok(bytes) => match crate::model::read_json::<Platform>(&bytes) {
-                Ok(platform) => Some(platform),
-                Err(_) => {
-                    gaps.push(Refusal::new(
-                        DenyCode::ManifestMalformed,
-                        "the image's configuration is not JSON".to_owned(),
-                    ));
-                    None
-                }
-            },
+        LookedAt {
+            subject,
+            nested,
+            warning,
         }
     }
 
@@ -358,285 +338,6 @@ impl<'a> Collector<'a> {
             error => malformed(format!("{}: {error}", raw.digest)),
         })
     }
-
-    /// Lists what may be evidence about one manifest, and reads it in waves until the policy is met.
-    async fn evidence_of(&self, digest: Digest) -> Found {
-        let image = self.image.sibling(digest);
-        let scope = &self.gate.scope;
-        let own = [self.image.repository().clone()];
-        let places: &[Repository] = if scope.signature_repositories.is_empty() {
-            &own
-        } else {
-            &scope.signature_repositories
-        };
-        let search = self.search();
-        let listings = join_all(
-            places
-                .iter()
-                .map(|place| self.source.list(&image, place, &search, self.deadline)),
-        )
-        .await;
-        let mut found = Found::default();
-        let mut candidates = Vec::new();
-        for listing in listings {
-            for gap in &listing.gaps {
-                found.gaps.push(from_error(gap, gap.code()));
-            }
-            candidates.extend(listing.candidates);
-        }
-        candidates.sort_by_key(|c| (self.hint_class(c), c.descriptor.digest));
-        candidates.dedup_by_key(|c| c.descriptor.digest);
-        let mut rest = candidates.as_slice();
-        let mut read = 0_usize;
-        while let Some(first) = rest.first() {
-            // The first alone; then what is left of each class at once.
-            let class = self.hint_class(first);
-            let count = if read == 0 {
-                1
-            } else {
-                rest.iter()
-                    .take_while(|c| self.hint_class(c) == class)
-                    .count()
-            };
-            let (wave, later) = rest.split_at(count);
-            if let Err(exceeded) = Exceeded::unless(
-                read + wave.len(),
-                self.gate.limits.candidates,
-                "pieces of evidence to read for one manifest",
-            ) {
-                found.gaps.push(from_excess(&exceeded));
-                break;
-            }
-            read += wave.len();
-            rest = later;
-            for opened in side_by_side(wave.iter().map(|c| self.open(c, digest))).await {
-                found.findings.extend(opened.findings);
-                found.gaps.extend(opened.gaps);
-            }
-            let met = found.findings.iter().any(|finding| {
-                finding
-                    .proof
-                    .as_ref()
-                    .is_ok_and(|signature| self.policy().accepts(signature).is_ok())
-            });
-            if met && scope.thoroughness == Thoroughness::UntilProven {
-                break;
-            }
-        }
-        found.not_examined = rest.len();
-        found
-    }
-
-    /// Where to look. A tag that by its definition holds the other kind of evidence is only read
-    /// when everything is.
-    fn search(&self) -> Search {
-        let mut search = self.gate.scope.search.clone();
-        if self.gate.scope.thoroughness != Thoroughness::Everything {
-            match self.policy().demand() {
-                Demand::Anything => false,
-                Demand::Attestation { .. } => search.ways.remove(&Way::SignatureTag),
-                Demand::FileSignature | Demand::Signature => {
-                    search.ways.remove(&Way::AttestationTag)
-                }
-            };
-        }
-        search
-    }
-
-    /// How likely a candidate is what the policy demands, by what its descriptor says. It only
-    /// orders the reading.
-    fn hint_class(&self, candidate: &Candidate) -> u8 {
-        let hint = candidate.descriptor.annotations.get(PREDICATE_HINT);
-        let wanted = |predicate: &String| match self.policy().demand() {
-            Demand::Attestation { predicate_types } => predicate_types.contains(predicate),
-            Demand::Anything => true,
-            Demand::FileSignature | Demand::Signature => predicate == SIGN_PREDICATE,
-        };
-        let attestation = matches!(self.policy().demand(), Demand::Attestation { .. });
-        match (candidate.via, hint) {
-            (Way::SignatureTag, _) => u8::from(attestation) * 2,
-            (Way::AttestationTag, _) => u8::from(!attestation) * 2,
-            (_, Some(predicate)) if wanted(predicate) => 0,
-            (_, Some(_)) => 2,
-            (_, None) => 1,
-        }
-    }
-
-    /// Opens one candidate and verifies every piece of evidence in it.
-    async fn open(&self, candidate: &Candidate, about: Digest) -> Found {
-        let holder = candidate.descriptor.digest;
-        let way = way_name(candidate.via);
-        let refused = |refusal| Found {
-            findings: vec![Finding {
-                holder,
-                way,
-                layout: None,
-                proof: Err(refusal),
-                claimed: None,
-            }],
-            ..Found::default()
-        };
-        let raw = match &candidate.manifest {
-            Some(raw) => raw.clone(),
-            None => {
-                let read = self
-                    .source
-                    .manifest(&candidate.repository, &holder, self.deadline)
-                    .await;
-                match read {
-                    Ok(raw) => raw,
-                    Err(error) => return Found::from_failure(&error, holder, way),
-                }
-            }
-        };
-        let limits = &self.gate.limits;
-        let image = match Manifest::parse(&raw.bytes, raw.media_type.as_deref(), 0, limits) {
-            Ok(Manifest::Image(image)) => image,
-            Ok(Manifest::Index(_)) | Err(crate::model::ManifestError::Exceeded(_)) => {
-                return refused(Refusal::new(
-                    DenyCode::EvidenceUnreadable,
-                    "not a manifest that holds evidence".to_owned(),
-                ));
-            }
-            Err(error) => {
-                return refused(Refusal::new(
-                    DenyCode::EvidenceUnreadable,
-                    error.to_string(),
-                ));
-            }
-        };
-        let by_subject = !matches!(candidate.via, Way::SignatureTag | Way::AttestationTag);
-        let subject = image.subject.as_ref().map(|subject| subject.digest);
-        if by_subject && subject != Some(about) {
-            let found = match subject {
-                Some(other) => format!("it refers to {other}"),
-                None => "it refers to no manifest".to_owned(),
-            };
-            return refused(Refusal::new(DenyCode::ReferrerSubjectMismatch, found));
-        }
-        let layers: Vec<_> = image
-            .layers
-            .iter()
-            .filter_map(|layer| Some((layer, kind_of(layer)?)))
-            .collect();
-        if layers.is_empty() {
-            let kind = image
-                .artifact_type
-                .as_ref()
-                .unwrap_or(&image.config.media_type);
-            let kind = crate::model::printable(kind);
-            return refused(Refusal::new(
-                DenyCode::EvidenceKindMismatch,
-                format!("an artifact of type {kind}, which holds no signature"),
-            ));
-        }
-        if let Err(exceeded) = Exceeded::unless(
-            layers.len(),
-            limits.candidates,
-            "signatures in one manifest",
-        ) {
-            return Found {
-                gaps: vec![from_excess(&exceeded)],
-                ..Found::default()
-            };
-        }
-        // The same bytes with the same annotations are the same evidence, however often they are named.
-        let mut seen = BTreeSet::new();
-        let distinct = layers
-            .iter()
-            .filter(|(layer, _)| seen.insert((layer.digest, &layer.annotations)));
-        let mut found = Found::default();
-        let read = distinct.map(|(layer, kind)| self.layer(candidate, layer, *kind, about));
-        for one in side_by_side(read).await {
-            found.findings.extend(one.findings);
-            found.gaps.extend(one.gaps);
-        }
-        found
-    }
-
-    /// Reads one layer and verifies it.
-    async fn layer(
-        &self,
-        candidate: &Candidate,
-        layer: &Descriptor,
-        kind: Kind,
-        about: Digest,
-    ) -> Found {
-        let limits = &self.gate.limits;
-        let holder = candidate.descriptor.digest;
-        let way = way_name(candidate.via);
-        let cap = match kind {
-            Kind::Bundle | Kind::Envelope => limits.attestation_bytes,
-            Kind::SimpleSigning => limits.bundle_bytes,
-        };
-        let mebibytes = u32::try_from(layer.size >> 20).unwrap_or(u32::MAX);
-        let room = mebibytes.saturating_add(1).min(IN_FLIGHT);
-        // Closed by nobody; without a permit there would be no bound, so there is no evidence.
-        let Ok(_held) = self.gate.in_flight.acquire_many(room).await else {
-            let bug = Refusal::new(DenyCode::Internal, "no room to read evidence".to_owned());
-            return Found {
-                gaps: vec![bug],
-                ..Found::default()
-            };
-        };
-        let read = self
-            .source
-            .blob(&candidate.repository, layer, cap, self.deadline)
-            .await;
-        let bytes = match read {
-            Ok(bytes) => bytes,
-            Err(error) => return Found::from_failure(&error, holder, way),
-        };
-        let gate = Arc::clone(self.gate);
-        let annotations = layer.annotations.clone();
-        let now = self.now;
-        let size = bytes.len();
-        let work = move || {
-            let limits = &gate.limits;
-            let bundle = match kind {
-                Kind::Bundle => Bundle::parse(&bytes, limits),
-                Kind::Envelope => Bundle::from_attestation_layer(&bytes, &annotations, limits),
-                Kind::SimpleSigning => Bundle::from_signature_layer(&bytes, &annotations, limits),
-            };
-            match bundle {
-                Ok(bundle) => (
-                    Some(bundle.layout()),
-                    gate.prove_or_name(&bundle, Artifact::Digest(about), now),
-                ),
-                Err(error) => (
-                    kind.layout(),
-                    (Err(Refusal::new(error.code(), error.to_string())), None),
-                ),
-            }
-        };
-        let (layout, (proof, claimed)) = if size < LARGE_EVIDENCE {
-            work()
-        } else {
-            match tokio::task::spawn_blocking(work).await {
-                Ok(done) => done,
-                Err(_) => (
-                    None,
-                    (
-                        Err(Refusal::new(
-                            DenyCode::Internal,
-                            "verifying the evidence failed".to_owned(),
-                        )),
-                        None,
-                    ),
-                ),
-            }
-        };
-        Found {
-            findings: vec![Finding {
-                holder,
-                way,
-                layout,
-                proof,
-                claimed,
-            }],
-            ..Found::default()
-        }
-    }
 }
 
 /// Awaits some at a time, in their order. What is read at once is bounded by this and by the bytes in
@@ -646,79 +347,6 @@ async fn side_by_side<T>(work: impl Iterator<Item = impl Future<Output = T>>) ->
         .buffered(SIDE_BY_SIDE)
         .collect()
         .await
-}
-
-/// What was found about one manifest.
-#[derive(Default)]
-struct Found {
-    findings: Vec<Finding>,
-    gaps: Vec<Gap>,
-    not_examined: usize,
-}
-
-impl Found {
-    fn put_into(self, subject: &mut Subject) {
-        subject.findings.extend(self.findings);
-        subject.gaps.extend(self.gaps);
-        subject.not_examined += self.not_examined;
-    }
-
-    /// Evidence that could not be read: a gap, unless it is the evidence's own fault.
-    fn from_failure(error: &Error, holder: Digest, way: &'static str) -> Self {
-        if error.code().outcome() == Outcome::Undecided {
-            return Self {
-                gaps: vec![from_error(error, error.code())],
-                ..Self::default()
-            };
-        }
-        Self {
-            findings: vec![Finding {
-                holder,
-                way,
-                layout: None,
-                proof: Err(from_error(error, DenyCode::EvidenceUnreadable)),
-                claimed: None,
-            }],
-            ..Self::default()
-        }
-    }
-}
-
-/// The kinds of layers that hold evidence.
-#[derive(Clone, Copy)]
-enum Kind {
-    Bundle,
-    Envelope,
-    SimpleSigning,
-}
-
-impl Kind {
-    const fn layout(self) -> Option<Layout> {
-        match self {
-            Self::Bundle => None,
-            Self::Envelope => Some(Layout::LegacyAttestation),
-            Self::SimpleSigning => Some(Layout::LegacySignature),
-        }
-    }
-}
-
-fn kind_of(layer: &Descriptor) -> Option<Kind> {
-    match layer.media_type.as_str() {
-        media_type::SIMPLE_SIGNING => Some(Kind::SimpleSigning),
-        media_type::DSSE => Some(Kind::Envelope),
-        other if other.starts_with(media_type::BUNDLE_PREFIX) => Some(Kind::Bundle),
-        _ => None,
-    }
-}
-
-const fn way_name(way: Way) -> &'static str {
-    match way {
-        Way::ReferrersApi => "referrers-api",
-        Way::FallbackTag => "fallback-tag",
-        Way::Layout => "layout",
-        Way::SignatureTag => "signature-tag",
-        Way::AttestationTag => "attestation-tag",
-    }
 }
 
 fn entries(index: Index) -> Vec<Entry> {

@@ -36,6 +36,16 @@ pub mod media_type {
     /// BuildKit's artifact type of an attestation manifest.
     pub const BUILDKIT_ATTESTATION: &str = "application/vnd.docker.attestation.manifest.v1+json";
 
+    /// Whether it is the configuration of an image that can run.
+    #[must_use]
+    pub fn is_image_config(media_type: &str) -> bool {
+        matches!(
+            media_type,
+            "application/vnd.oci.image.config.v1+json"
+                | "application/vnd.docker.container.image.v1+json"
+        )
+    }
+
     /// Whether it is one of the two kinds of index.
     #[must_use]
     pub fn is_index(media_type: &str) -> bool {
@@ -143,6 +153,9 @@ pub struct Platform {
     /// The variant of the architecture.
     #[serde(default)]
     pub variant: Option<String>,
+    /// The version of the operating system, which tells images for Windows apart.
+    #[serde(default, rename = "os.version")]
+    pub os_version: Option<String>,
 }
 
 impl Platform {
@@ -158,6 +171,7 @@ impl Platform {
             os: parts.next()?.to_owned(),
             architecture: parts.next()?.to_owned(),
             variant: parts.next().map(str::to_owned),
+            os_version: None,
         };
         let empty = platform.os.is_empty()
             || platform.architecture.is_empty()
@@ -180,8 +194,13 @@ impl Platform {
             && (asked.variant.is_none() || own.2 == asked_for.2)
     }
 
-    /// Operating system, architecture and variant under the names that a node compares
-    /// (containerd `platforms/database.go`).
+    /// What a node compares: operating system, architecture and variant under the names that
+    /// containerd gives them (`platforms/database.go`), and the version of the system.
+    pub(crate) fn key(&self) -> (String, String, String, Option<&str>) {
+        let (os, architecture, variant) = self.normal();
+        (os, architecture, variant, self.os_version.as_deref())
+    }
+
     fn normal(&self) -> (String, String, String) {
         let os = match self.os.to_ascii_lowercase().as_str() {
             "macos" => "darwin".to_owned(),
@@ -306,6 +325,7 @@ const MEMBERS: &[&str] = &[
     "manifests",
     "mediaType",
     "os",
+    "os.version",
     "platform",
     "schemaVersion",
     "size",

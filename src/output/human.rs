@@ -208,6 +208,9 @@ impl Page<'_> {
                 "What was signed later does not count; listings and tags are those of today.",
             )?;
         }
+        for warning in &report.evidence.warnings {
+            self.prose(INDENT, &format!("WARNING: {warning}"))?;
+        }
         self.sentence("policy", report.policy.name())?;
         self.sentence("demand", &demand(report))?;
         if let Some(root) = &report.root {

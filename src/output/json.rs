@@ -95,6 +95,15 @@ struct Entry<'a> {
     parent: Option<Parent<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     gaps: Vec<Gap<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warning>,
+}
+
+/// Something odd that decided nothing.
+#[derive(Serialize)]
+struct Warning {
+    name: &'static str,
+    text: String,
 }
 
 impl<'a> Entry<'a> {
@@ -139,6 +148,14 @@ impl<'a> Entry<'a> {
                 found: Found::of(&parent.subject, report),
             }),
             gaps: evidence.gaps.iter().map(Gap::of).collect(),
+            warnings: evidence
+                .warnings
+                .iter()
+                .map(|warning| Warning {
+                    name: warning.name(),
+                    text: warning.to_string(),
+                })
+                .collect(),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::model::DenyCode;
 use crate::model::Digest;
 use crate::model::Outcome as Kind;
 use crate::model::Platform;
+use crate::model::printable;
 use crate::policy::Covers;
 use crate::policy::Demand;
 use crate::policy::Policy;
@@ -22,6 +23,82 @@ pub struct Evidence {
     pub parent: Option<Parent>,
     /// What could not be learnt about the image itself. A refusal here refuses the image.
     pub gaps: Vec<Gap>,
+    /// What is odd about the image. No decision looks at it.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something odd about an image that decides nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The entry of an index names another platform than the configuration of the image.
+    PlatformDiffers {
+        /// The image.
+        subject: Digest,
+        /// What its entry says: a node goes by it.
+        entry: Platform,
+        /// What its configuration says.
+        config: Platform,
+    },
+    /// Several images of an index are for one platform.
+    PlatformRepeated {
+        /// The platform.
+        platform: Platform,
+        /// The images, in the order of the index.
+        subjects: Vec<Digest>,
+    },
+    /// A configuration could not be compared with its entry.
+    PlatformUnread {
+        /// The image.
+        subject: Digest,
+        /// Why not.
+        gap: Gap,
+    },
+}
+
+impl Warning {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::PlatformDiffers { .. } => "platform-differs",
+            Self::PlatformRepeated { .. } => "platform-repeated",
+            Self::PlatformUnread { .. } => "platform-unread",
+        }
+    }
+}
+
+impl core::fmt::Display for Warning {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::PlatformDiffers {
+                subject,
+                entry,
+                config,
+            } => {
+                let (entry, config) = (entry.to_string(), config.to_string());
+                let (entry, config) = (printable(&entry), printable(&config));
+                write!(
+                    f,
+                    "{subject} is listed for {entry}, by which a node chooses, and is built for {config}"
+                )
+            }
+            Self::PlatformRepeated { platform, subjects } => {
+                let platform = platform.to_string();
+                let platform = printable(&platform);
+                write!(f, "{} images are listed for {platform}", subjects.len())?;
+                match subjects.first() {
+                    Some(first) => write!(f, "; a node runs the first, {first}"),
+                    None => Ok(()),
+                }
+            }
+            Self::PlatformUnread { subject, gap } => write!(
+                f,
+                "the platform of {subject} was not compared with its configuration: {}",
+                gap.found
+            ),
+        }
+    }
 }
 
 /// An index that lists the image, or was said to.

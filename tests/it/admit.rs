@@ -3,6 +3,7 @@
 //! Every refusal has a twin in the same test that differs in one thing and is allowed. Names such as
 //! `T-REG-07` are the ids of the threat list that the cases come from.
 
+mod platform;
 pub(crate) mod shop;
 
 use std::time::Duration;

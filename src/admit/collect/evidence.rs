@@ -1,0 +1,394 @@
+//! The evidence about one manifest: listed, read in waves in canonical order, verified.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use crate::admit::IN_FLIGHT;
+use crate::admit::Thoroughness;
+use crate::admit::collect::Collector;
+use crate::admit::collect::from_error;
+use crate::admit::collect::from_excess;
+use crate::admit::collect::side_by_side;
+use crate::model::DenyCode;
+use crate::model::Descriptor;
+use crate::model::Digest;
+use crate::model::Exceeded;
+use crate::model::Manifest;
+use crate::model::Outcome;
+use crate::model::Repository;
+use crate::model::media_type;
+use crate::policy::Demand;
+use crate::policy::Finding;
+use crate::policy::Gap;
+use crate::policy::Refusal;
+use crate::policy::Subject;
+use crate::registry::Candidate;
+use crate::registry::Error;
+use crate::registry::Search;
+use crate::registry::Way;
+use crate::verify::Artifact;
+use crate::verify::Bundle;
+use crate::verify::Layout;
+
+/// Bytes from which evidence is verified on a thread of its own, so that hashing and parsing it
+/// does not hold up other questions.
+const LARGE_EVIDENCE: usize = 256 * 1024;
+/// The annotation that cosign v3 writes at a bundle's manifest: a hint.
+const PREDICATE_HINT: &str = "dev.sigstore.bundle.predicateType";
+const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
+
+impl Collector<'_> {
+    /// Lists what may be evidence about one manifest, and reads it in waves until the policy is met.
+    pub(super) async fn evidence_of(&self, digest: Digest) -> Found {
+        let image = self.image.sibling(digest);
+        let scope = &self.gate.scope;
+        let own = [self.image.repository().clone()];
+        let places: &[Repository] = if scope.signature_repositories.is_empty() {
+            &own
+        } else {
+            &scope.signature_repositories
+        };
+        let search = self.search();
+        let listings = join_all(
+            places
+                .iter()
+                .map(|place| self.source.list(&image, place, &search, self.deadline)),
+        )
+        .await;
+        let mut found = Found::default();
+        let mut candidates = Vec::new();
+        for listing in listings {
+            for gap in &listing.gaps {
+                found.gaps.push(from_error(gap, gap.code()));
+            }
+            candidates.extend(listing.candidates);
+        }
+        candidates.sort_by_key(|c| (self.hint_class(c), c.descriptor.digest));
+        candidates.dedup_by_key(|c| c.descriptor.digest);
+        let mut rest = candidates.as_slice();
+        let mut read = 0_usize;
+        while let Some(first) = rest.first() {
+            // The first alone; then what is left of each class at once.
+            let class = self.hint_class(first);
+            let count = if read == 0 {
+                1
+            } else {
+                rest.iter()
+                    .take_while(|c| self.hint_class(c) == class)
+                    .count()
+            };
+            let (wave, later) = rest.split_at(count);
+            if let Err(exceeded) = Exceeded::unless(
+                read + wave.len(),
+                self.gate.limits.candidates,
+                "pieces of evidence to read for one manifest",
+            ) {
+                found.gaps.push(from_excess(&exceeded));
+                break;
+            }
+            read += wave.len();
+            rest = later;
+            for opened in side_by_side(wave.iter().map(|c| self.open(c, digest))).await {
+                found.findings.extend(opened.findings);
+                found.gaps.extend(opened.gaps);
+            }
+            let met = found.findings.iter().any(|finding| {
+                finding
+                    .proof
+                    .as_ref()
+                    .is_ok_and(|signature| self.policy().accepts(signature).is_ok())
+            });
+            if met && scope.thoroughness == Thoroughness::UntilProven {
+                break;
+            }
+        }
+        found.not_examined = rest.len();
+        found
+    }
+
+    /// Where to look. A tag that by its definition holds the other kind of evidence is only read
+    /// when everything is.
+    fn search(&self) -> Search {
+        let mut search = self.gate.scope.search.clone();
+        if self.gate.scope.thoroughness != Thoroughness::Everything {
+            match self.policy().demand() {
+                Demand::Anything => false,
+                Demand::Attestation { .. } => search.ways.remove(&Way::SignatureTag),
+                Demand::FileSignature | Demand::Signature => {
+                    search.ways.remove(&Way::AttestationTag)
+                }
+            };
+        }
+        search
+    }
+
+    /// How likely a candidate is what the policy demands, by what its descriptor says. It only
+    /// orders the reading.
+    fn hint_class(&self, candidate: &Candidate) -> u8 {
+        let hint = candidate.descriptor.annotations.get(PREDICATE_HINT);
+        let wanted = |predicate: &String| match self.policy().demand() {
+            Demand::Attestation { predicate_types } => predicate_types.contains(predicate),
+            Demand::Anything => true,
+            Demand::FileSignature | Demand::Signature => predicate == SIGN_PREDICATE,
+        };
+        let attestation = matches!(self.policy().demand(), Demand::Attestation { .. });
+        match (candidate.via, hint) {
+            (Way::SignatureTag, _) => u8::from(attestation) * 2,
+            (Way::AttestationTag, _) => u8::from(!attestation) * 2,
+            (_, Some(predicate)) if wanted(predicate) => 0,
+            (_, Some(_)) => 2,
+            (_, None) => 1,
+        }
+    }
+
+    /// Opens one candidate and verifies every piece of evidence in it.
+    async fn open(&self, candidate: &Candidate, about: Digest) -> Found {
+        let holder = candidate.descriptor.digest;
+        let way = way_name(candidate.via);
+        let refused = |refusal| Found {
+            findings: vec![Finding {
+                holder,
+                way,
+                layout: None,
+                proof: Err(refusal),
+                claimed: None,
+            }],
+            ..Found::default()
+        };
+        let raw = match &candidate.manifest {
+            Some(raw) => raw.clone(),
+            None => {
+                let read = self
+                    .source
+                    .manifest(&candidate.repository, &holder, self.deadline)
+                    .await;
+                match read {
+                    Ok(raw) => raw,
+                    Err(error) => return Found::from_failure(&error, holder, way),
+                }
+            }
+        };
+        let limits = &self.gate.limits;
+        let image = match Manifest::parse(&raw.bytes, raw.media_type.as_deref(), 0, limits) {
+            Ok(Manifest::Image(image)) => image,
+            Ok(Manifest::Index(_)) | Err(crate::model::ManifestError::Exceeded(_)) => {
+                return refused(Refusal::new(
+                    DenyCode::EvidenceUnreadable,
+                    "not a manifest that holds evidence".to_owned(),
+                ));
+            }
+            Err(error) => {
+                return refused(Refusal::new(
+                    DenyCode::EvidenceUnreadable,
+                    error.to_string(),
+                ));
+            }
+        };
+        let by_subject = !matches!(candidate.via, Way::SignatureTag | Way::AttestationTag);
+        let subject = image.subject.as_ref().map(|subject| subject.digest);
+        if by_subject && subject != Some(about) {
+            let found = match subject {
+                Some(other) => format!("it refers to {other}"),
+                None => "it refers to no manifest".to_owned(),
+            };
+            return refused(Refusal::new(DenyCode::ReferrerSubjectMismatch, found));
+        }
+        let layers: Vec<_> = image
+            .layers
+            .iter()
+            .filter_map(|layer| Some((layer, kind_of(layer)?)))
+            .collect();
+        if layers.is_empty() {
+            let kind = image
+                .artifact_type
+                .as_ref()
+                .unwrap_or(&image.config.media_type);
+            let kind = crate::model::printable(kind);
+            return refused(Refusal::new(
+                DenyCode::EvidenceKindMismatch,
+                format!("an artifact of type {kind}, which holds no signature"),
+            ));
+        }
+        if let Err(exceeded) = Exceeded::unless(
+            layers.len(),
+            limits.candidates,
+            "signatures in one manifest",
+        ) {
+            return Found {
+                gaps: vec![from_excess(&exceeded)],
+                ..Found::default()
+            };
+        }
+        // The same bytes with the same annotations are the same evidence, however often they are named.
+        let mut seen = BTreeSet::new();
+        let distinct = layers
+            .iter()
+            .filter(|(layer, _)| seen.insert((layer.digest, &layer.annotations)));
+        let mut found = Found::default();
+        let read = distinct.map(|(layer, kind)| self.layer(candidate, layer, *kind, about));
+        for one in side_by_side(read).await {
+            found.findings.extend(one.findings);
+            found.gaps.extend(one.gaps);
+        }
+        found
+    }
+
+    /// Reads one layer and verifies it.
+    async fn layer(
+        &self,
+        candidate: &Candidate,
+        layer: &Descriptor,
+        kind: Kind,
+        about: Digest,
+    ) -> Found {
+        let limits = &self.gate.limits;
+        let holder = candidate.descriptor.digest;
+        let way = way_name(candidate.via);
+        let cap = match kind {
+            Kind::Bundle | Kind::Envelope => limits.attestation_bytes,
+            Kind::SimpleSigning => limits.bundle_bytes,
+        };
+        let mebibytes = u32::try_from(layer.size >> 20).unwrap_or(u32::MAX);
+        let room = mebibytes.saturating_add(1).min(IN_FLIGHT);
+        // Closed by nobody; without a permit there would be no bound, so there is no evidence.
+        let Ok(_held) = self.gate.in_flight.acquire_many(room).await else {
+            let bug = Refusal::new(DenyCode::Internal, "no room to read evidence".to_owned());
+            return Found {
+                gaps: vec![bug],
+                ..Found::default()
+            };
+        };
+        let read = self
+            .source
+            .blob(&candidate.repository, layer, cap, self.deadline)
+            .await;
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(error) => return Found::from_failure(&error, holder, way),
+        };
+        let gate = Arc::clone(self.gate);
+        let annotations = layer.annotations.clone();
+        let now = self.now;
+        let size = bytes.len();
+        let work = move || {
+            let limits = &gate.limits;
+            let bundle = match kind {
+                Kind::Bundle => Bundle::parse(&bytes, limits),
+                Kind::Envelope => Bundle::from_attestation_layer(&bytes, &annotations, limits),
+                Kind::SimpleSigning => Bundle::from_signature_layer(&bytes, &annotations, limits),
+            };
+            match bundle {
+                Ok(bundle) => (
+                    Some(bundle.layout()),
+                    gate.prove_or_name(&bundle, Artifact::Digest(about), now),
+                ),
+                Err(error) => (
+                    kind.layout(),
+                    (Err(Refusal::new(error.code(), error.to_string())), None),
+                ),
+            }
+        };
+        let (layout, (proof, claimed)) = if size < LARGE_EVIDENCE {
+            work()
+        } else {
+            match tokio::task::spawn_blocking(work).await {
+                Ok(done) => done,
+                Err(_) => (
+                    None,
+                    (
+                        Err(Refusal::new(
+                            DenyCode::Internal,
+                            "verifying the evidence failed".to_owned(),
+                        )),
+                        None,
+                    ),
+                ),
+            }
+        };
+        Found {
+            findings: vec![Finding {
+                holder,
+                way,
+                layout,
+                proof,
+                claimed,
+            }],
+            ..Found::default()
+        }
+    }
+}
+
+/// What was found about one manifest.
+#[derive(Default)]
+pub(super) struct Found {
+    findings: Vec<Finding>,
+    gaps: Vec<Gap>,
+    not_examined: usize,
+}
+
+impl Found {
+    pub(super) fn put_into(self, subject: &mut Subject) {
+        subject.findings.extend(self.findings);
+        subject.gaps.extend(self.gaps);
+        subject.not_examined += self.not_examined;
+    }
+
+    /// Evidence that could not be read: a gap, unless it is the evidence's own fault.
+    fn from_failure(error: &Error, holder: Digest, way: &'static str) -> Self {
+        if error.code().outcome() == Outcome::Undecided {
+            return Self {
+                gaps: vec![from_error(error, error.code())],
+                ..Self::default()
+            };
+        }
+        Self {
+            findings: vec![Finding {
+                holder,
+                way,
+                layout: None,
+                proof: Err(from_error(error, DenyCode::EvidenceUnreadable)),
+                claimed: None,
+            }],
+            ..Self::default()
+        }
+    }
+}
+
+/// The kinds of layers that hold evidence.
+#[derive(Clone, Copy)]
+enum Kind {
+    Bundle,
+    Envelope,
+    SimpleSigning,
+}
+
+impl Kind {
+    const fn layout(self) -> Option<Layout> {
+        match self {
+            Self::Bundle => None,
+            Self::Envelope => Some(Layout::LegacyAttestation),
+            Self::SimpleSigning => Some(Layout::LegacySignature),
+        }
+    }
+}
+
+fn kind_of(layer: &Descriptor) -> Option<Kind> {
+    match layer.media_type.as_str() {
+        media_type::SIMPLE_SIGNING => Some(Kind::SimpleSigning),
+        media_type::DSSE => Some(Kind::Envelope),
+        other if other.starts_with(media_type::BUNDLE_PREFIX) => Some(Kind::Bundle),
+        _ => None,
+    }
+}
+
+const fn way_name(way: Way) -> &'static str {
+    match way {
+        Way::ReferrersApi => "referrers-api",
+        Way::FallbackTag => "fallback-tag",
+        Way::Layout => "layout",
+        Way::SignatureTag => "signature-tag",
+        Way::AttestationTag => "attestation-tag",
+    }
+}
