@@ -8,10 +8,12 @@
 //! Start with the numbered steps of [`verify()`]; each has a file of its own below.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod beside;
 mod bundle;
 mod certificate;
 mod checkpoint;
 mod claimed;
+mod content;
 mod der;
 mod encoding;
 mod envelope;
@@ -19,13 +21,17 @@ mod error;
 mod key;
 mod legacy;
 mod log;
+mod logged;
 mod sct;
+mod times;
 mod timestamp;
 mod trust;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use beside::BesideLegacy;
+pub use beside::PromisedEntry;
 pub use bundle::Bundle;
 pub use bundle::Layout;
 pub use claimed::Claimed;
@@ -38,7 +44,6 @@ use crate::model::Digest;
 use crate::model::Identity;
 use crate::model::Limits;
 use crate::model::Timestamp;
-use crate::verify::bundle::Content;
 use crate::verify::bundle::Material;
 use crate::verify::certificate::Leaf;
 use crate::verify::key::PublicKey;
@@ -122,60 +127,6 @@ pub struct VerifiedSignature {
     payload: Option<Arc<Vec<u8>>>,
     facts: Facts,
     beside: Option<Box<BesideLegacy>>,
-}
-
-/// What stands beside a legacy signature, as it was verified, for those who print it on.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct BesideLegacy {
-    /// The log entry with its promise.
-    pub entry: Option<PromisedEntry>,
-    /// The DER timestamp response.
-    pub timestamp: Option<Vec<u8>>,
-}
-
-/// A log entry as a legacy signature carries it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct PromisedEntry {
-    /// The body, as the log returned it.
-    pub body: Vec<u8>,
-    /// The signed promise (SET).
-    pub promise: Vec<u8>,
-    /// The time that is promised, in seconds since 1970.
-    pub integrated_time: i64,
-    /// The position in the log.
-    pub index: u64,
-    /// The log's key id.
-    pub log_id: Vec<u8>,
-}
-
-impl BesideLegacy {
-    /// Of an entry that the log vouches for, and a timestamp that an authority does.
-    fn of(
-        bundle: &Bundle,
-        logged: &[LogEntry<'_>],
-        times: &[AuthenticatedTime],
-    ) -> Option<Box<Self>> {
-        if bundle.layout != Layout::LegacySignature {
-            return None;
-        }
-        let entry = bundle.entries.first().filter(|_| !logged.is_empty());
-        let entry = entry.and_then(|entry| {
-            Some(PromisedEntry {
-                body: entry.body.clone(),
-                promise: entry.promise.clone()?,
-                integrated_time: entry.integrated_time?,
-                index: entry.index,
-                log_id: entry.log_id.clone(),
-            })
-        });
-        let stamped = times
-            .iter()
-            .any(|time| time.source == TimeSource::Timestamp);
-        let timestamp = bundle.timestamps.first().filter(|_| stamped).cloned();
-        Some(Box::new(Self { entry, timestamp }))
-    }
 }
 
 /// Who signed.
@@ -383,13 +334,14 @@ pub fn verify(
     let signer = Candidate::of(bundle, trust, limits)?;
 
     // 2. The signature, over the very bytes that step 3 reads.
-    signature_holds(&bundle.content, signer.key(), artifact, digest)?;
+    content::signature_holds(&bundle.content, signer.key(), artifact, digest)?;
 
     // 3. What was signed is about the artifact.
-    let (facts, payload) = facts(&bundle.content, digest, limits)?;
+    let (facts, payload) = content::facts(&bundle.content, digest, limits)?;
 
     // 4. The log: each entry of a known log is about this signature, and in that log.
-    let (mut logged, entries) = log_entries(bundle, &signer, artifact, digest, trust, limits)?;
+    let (mut logged, entries) =
+        logged::log_entries(bundle, &signer, artifact, digest, trust, limits)?;
     if logged.is_empty() && terms.log == LogTerm::Required {
         return Err(match entries {
             Some(unknown) => unknown,
@@ -398,7 +350,7 @@ pub fn verify(
     }
 
     // 5. Times: signed promises of logs and RFC 3161 timestamps. All of them count.
-    let times = times(bundle, &signer, &logged, trust)?;
+    let times = times::times(bundle, &signer, &logged, trust)?;
     for time in &times {
         if now.plus_seconds(i64::from(terms.clock_skew)) < time.time {
             return Err(Error::TimeInFuture { time: time.time });
@@ -512,234 +464,4 @@ fn no_root_inside(root: &TrustRoot, intermediates: &[Vec<u8>]) -> Result<(), Err
         }
     }
     Ok(())
-}
-
-fn signature_holds(
-    content: &Content,
-    key: &PublicKey,
-    artifact: Artifact<'_>,
-    digest: Digest,
-) -> Result<(), Error> {
-    let holds = match content {
-        Content::Envelope {
-            payload_type,
-            payload,
-            signature,
-            ..
-        } => {
-            let head = envelope::pae_head(payload_type, payload);
-            key.verifies_signer(&[head.as_bytes(), payload], signature)
-        }
-        Content::SimpleSigning { payload, signature } => key.verifies_signer(&[payload], signature),
-        Content::Message {
-            digest: named,
-            signature,
-        } => {
-            message_is(named.as_ref(), artifact, digest)?;
-            match artifact.bytes() {
-                Some(bytes) => key.verifies_signer(&[bytes], signature),
-                None if digest.algorithm() == crate::model::Algorithm::Sha256 => {
-                    key.verifies_sha256(digest.as_bytes(), signature)?
-                }
-                None => {
-                    return Err(Error::KeyUnsupported {
-                        rule: "a file that is named by another digest than SHA-256",
-                    });
-                }
-            }
-        }
-    };
-    if holds {
-        Ok(())
-    } else {
-        Err(Error::SignatureInvalid)
-    }
-}
-
-/// The digest in a message signature is a hint, but a wrong one tells most.
-fn message_is(
-    named: Option<&(key::Hash, Vec<u8>)>,
-    artifact: Artifact<'_>,
-    digest: Digest,
-) -> Result<(), Error> {
-    let Some((hash, value)) = named else {
-        return Ok(());
-    };
-    let same = match (hash, artifact.bytes()) {
-        (key::Hash::Sha256, None) => digest.as_bytes() == value,
-        (_, None) => {
-            return Err(Error::KeyUnsupported {
-                rule: "a message digest other than SHA-256 needs the file itself",
-            });
-        }
-        (hash, Some(bytes)) => hash.of(bytes).as_ref() == value,
-    };
-    if same {
-        return Ok(());
-    }
-    Err(Error::SubjectMismatch {
-        asked: digest,
-        found: format!("a file with the digest {}", crate::model::hex(value)),
-    })
-}
-
-/// What the payload says, and the payload.
-type Read = (Facts, Option<Arc<Vec<u8>>>);
-
-fn facts(content: &Content, digest: Digest, limits: &Limits) -> Result<Read, Error> {
-    match content {
-        Content::Envelope {
-            payload_type,
-            payload,
-            ..
-        } => {
-            let facts = envelope::statement(payload_type, payload, digest, limits)?;
-            Ok((Facts::Payload(facts), Some(payload.clone())))
-        }
-        Content::SimpleSigning { payload, .. } => {
-            let facts = envelope::simple_signing(payload, digest)?;
-            Ok((Facts::Payload(facts), Some(payload.clone())))
-        }
-        Content::Message { .. } => Ok((Facts::Message, None)),
-    }
-}
-
-/// A verified entry with its log.
-struct LogEntry<'a> {
-    at: LoggedAt,
-    log: &'a trust::Log,
-    other_windows: Vec<&'a trust::Log>,
-    time: Option<Timestamp>,
-}
-
-impl LogEntry<'_> {
-    /// Whether the log's key counted at the entry's own time, or at every time there is.
-    fn key_counted(&mut self, times: &[AuthenticatedTime], now: Timestamp) -> Result<(), Error> {
-        let outside = |time| Error::LogOutsideValidity {
-            time,
-            window: self.log.window.to_string(),
-        };
-        let counted = |time: Timestamp| {
-            self.log.window.contains(time)
-                || self
-                    .other_windows
-                    .iter()
-                    .any(|log| log.window.contains(time))
-        };
-        match self.time {
-            // Nobody vouches for a time: only a key that counts for ever since can have counted.
-            None if times.is_empty() && !(self.log.window.is_open() && counted(now)) => {
-                Err(Error::TimeMissing {
-                    rule: "the log's key counts for a limited time, and nothing proves when it signed",
-                })
-            }
-            Some(time) if counted(time) => Ok(()),
-            Some(time) => Err(outside(time)),
-            None => match times.iter().find(|time| !counted(time.time)) {
-                Some(time) => Err(outside(time.time)),
-                None => Ok(()),
-            },
-        }
-    }
-}
-
-type Entries<'a> = (Vec<LogEntry<'a>>, Option<Error>);
-
-/// Verifies every entry of a known log. Entries of unknown logs do not count, whatever they say; the
-/// second value names one of them.
-fn log_entries<'a>(
-    bundle: &Bundle,
-    signer: &Candidate<'_>,
-    artifact: Artifact<'_>,
-    digest: Digest,
-    trust: Trust<'a>,
-    limits: &Limits,
-) -> Result<Entries<'a>, Error> {
-    let logs = match trust {
-        Trust::Root(root) | Trust::Key(_, Some(root)) => root.logs.as_slice(),
-        Trust::Key(_, None) => &[],
-    };
-    let about = log::About {
-        content: &bundle.content,
-        signer: signer.in_log(),
-        message: matches!(bundle.content, Content::Message { .. }).then_some(digest),
-        bytes: artifact.bytes(),
-    };
-    let mut verified = Vec::new();
-    let mut unknown = None;
-    for entry in &bundle.entries {
-        // Two keys may share an id when their windows don't meet; the first that verifies counts.
-        let known: Vec<_> = logs.iter().filter(|log| log.id == entry.log_id).collect();
-        let Some(first) = known.first().copied() else {
-            unknown = Some(Error::LogUnknown {
-                id: crate::model::hex(&entry.log_id),
-            });
-            continue;
-        };
-        let logged = log::verify(entry, first, bundle.layout, &about, limits)?;
-        let id: [u8; 32] = first.id.as_slice().try_into().unwrap_or([0; 32]);
-        verified.push(LogEntry {
-            at: LoggedAt {
-                log: Digest::from_sha256(id),
-                index: logged.index,
-                evidence: if logged.included {
-                    LogEvidence::Included
-                } else {
-                    LogEvidence::Promised
-                },
-            },
-            log: first,
-            other_windows: known.into_iter().skip(1).collect(),
-            time: logged.time,
-        });
-    }
-    Ok((verified, unknown))
-}
-
-/// All authenticated times. A timestamp by an unknown authority does not count; one by a known
-/// authority that does not hold spoils the evidence.
-fn times(
-    bundle: &Bundle,
-    signer: &Candidate<'_>,
-    logged: &[LogEntry<'_>],
-    trust: Trust<'_>,
-) -> Result<Vec<AuthenticatedTime>, Error> {
-    let authorities = match trust {
-        Trust::Root(root) | Trust::Key(_, Some(root)) => root.timestamp_authorities.as_slice(),
-        Trust::Key(_, None) => &[],
-    };
-    let mut stamped: Vec<&[u8]> = vec![bundle.content.signature()];
-    // cosign v2 stamped the whole envelope of a legacy attestation, which holds the signature;
-    // v3.1 stamps the signature.
-    stamped.extend(bundle.content.layer());
-    let mut times: Vec<_> = logged
-        .iter()
-        .filter_map(|entry| entry.time)
-        .map(|time| AuthenticatedTime {
-            time,
-            source: TimeSource::LogPromise,
-        })
-        .collect();
-    let mut untrusted = false;
-    for response in &bundle.timestamps {
-        match timestamp::verify(response, &stamped, authorities) {
-            Ok((time, _)) => times.push(AuthenticatedTime {
-                time,
-                source: TimeSource::Timestamp,
-            }),
-            Err(Error::TimestampUntrusted) => untrusted = true,
-            Err(error) => return Err(error),
-        }
-    }
-    times.sort_unstable();
-    if times.is_empty() && matches!(signer, Candidate::Leaf(..)) {
-        return Err(if untrusted {
-            Error::TimestampUntrusted
-        } else {
-            Error::TimeMissing {
-                rule: "there is neither a log's signed promise nor an RFC 3161 timestamp",
-            }
-        });
-    }
-    Ok(times)
 }

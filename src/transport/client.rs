@@ -51,7 +51,7 @@ impl Default for Settings {
             read_timeout: Duration::from_secs(10),
             tries: 3,
             pause: Duration::from_millis(200),
-            per_host: 8,
+            per_host: 32,
             proxy: None,
             authorities: Vec::new(),
         }
