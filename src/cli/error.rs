@@ -67,6 +67,12 @@ pub(super) enum UsageError {
     /// The rules contradict each other.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A proxy that is none. Its address may hold a password, and is not told.
+    #[error("`{by}`: {source}")]
+    Proxy {
+        by: &'static str,
+        source: transport::Error,
+    },
     /// A text that is no image reference.
     #[error("`{text}` is no image reference: {source}")]
     Reference {
@@ -85,7 +91,7 @@ pub(super) enum UsageError {
     /// A point in time that is none.
     #[error("`--at {value}`: {source}")]
     Time { value: String, source: NotATime },
-    /// CA certificates or a proxy that are none.
+    /// CA certificates that are none.
     #[error("`{flag} {value}`: {source}")]
     Transport {
         flag: &'static str,

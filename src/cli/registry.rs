@@ -10,6 +10,8 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
+use clap::ArgMatches;
+use clap::parser::ValueSource;
 use serde_json::json;
 
 use crate::cli::UsageError;
@@ -30,11 +32,29 @@ use crate::transport::Transport;
 const MAX_AUTHFILE: usize = 4 * 1024 * 1024;
 /// Bytes of a file of CA certificates (a system's whole list has a quarter of that).
 const MAX_CA_FILE: usize = 1024 * 1024;
+/// Less than this is a mistake in the unit: no connection comes about in it.
+const LEAST_TIME: Duration = Duration::from_millis(1);
+
+/// The flags that only mean something where a registry is asked.
+const REGISTRY_ALONE: &[&str] = &[
+    "authfile",
+    "registry_username",
+    "registry_password",
+    "registry_token",
+    "registry_cacert",
+    "proxy",
+    "allow_http_registry",
+    "allow_insecure_registry",
+];
 
 /// How registries are reached.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Registry")]
 pub(super) struct RegistryFlags {
+    // The first one: the others take their values away.
+    #[command(flatten)]
+    typed: Typed,
+
     /// Time for everything, such as `30s` or `2m30s`.
     #[arg(
         long,
@@ -43,7 +63,7 @@ pub(super) struct RegistryFlags {
         default_value = "3m",
         env = "SCGATE_TIMEOUT"
     )]
-    #[arg(value_parser = parse_duration)]
+    #[arg(value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) timeout: Duration,
 
     /// A file of credentials, as Docker and the containers tools write it, instead of theirs.
@@ -114,10 +134,12 @@ impl RegistryFlags {
                 })?;
         }
         settings.proxy.clone_from(&self.proxy);
-        let transport = Transport::new(settings).map_err(|source| UsageError::Transport {
-            flag: "--proxy",
-            // It may hold a password.
-            value: "…".to_owned(),
+        let transport = Transport::new(settings).map_err(|source| UsageError::Proxy {
+            by: if self.typed.has("proxy") {
+                "--proxy"
+            } else {
+                "SCGATE_PROXY"
+            },
             source,
         })?;
         let keyring = self.keyring(&hosts)?;
@@ -188,6 +210,40 @@ impl RegistryFlags {
     }
 }
 
+/// Which of these flags stand on the command line, and are not variables or defaults.
+#[derive(Debug, Default)]
+struct Typed(BTreeSet<&'static str>);
+
+impl Typed {
+    fn has(&self, id: &str) -> bool {
+        self.0.contains(id)
+    }
+}
+
+impl clap::Args for Typed {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        command
+    }
+}
+
+impl clap::FromArgMatches for Typed {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut typed = Self::default();
+        typed.update_from_arg_matches(matches)?;
+        Ok(typed)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let typed = |id: &&&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        self.0 = REGISTRY_ALONE.iter().filter(typed).copied().collect();
+        Ok(())
+    }
+}
+
 fn parse(flag: &'static str, path: &Path, json: &[u8]) -> Result<Keyring, UsageError> {
     // The operator's own files, or files that he named: their helpers may run.
     Keyring::from_docker_config(&show(path), json, Helpers::Run)
@@ -212,11 +268,11 @@ fn usual_authfiles() -> Vec<PathBuf> {
 }
 
 /// A time as Go writes it, and as most people do.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "a time is such as `30s` or `2m30s`, and more than none".to_owned();
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "a time is such as `30s` or `2m30s`, and at least `1ms`".to_owned();
     let duration: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     match Duration::try_from(duration) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(duration) if duration >= LEAST_TIME => Ok(duration),
         _ => Err(wrong()),
     }
 }

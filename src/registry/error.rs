@@ -356,9 +356,10 @@ impl Error {
                 transport::Error::Timeout { .. } => DenyCode::RegistryTimeout,
                 transport::Error::TooLarge { .. } => DenyCode::LimitExceeded,
                 transport::Error::Unreachable { .. } => DenyCode::RegistryUnreachable,
-                transport::Error::CaFile | transport::Error::Proxy | transport::Error::Setup => {
-                    DenyCode::Internal
-                }
+                transport::Error::CaFile
+                | transport::Error::Proxy
+                | transport::Error::ProxyScheme { .. }
+                | transport::Error::Setup => DenyCode::Internal,
             },
         }
     }

@@ -17,6 +17,7 @@ use crate::transport::Reply;
 use crate::transport::Request;
 use crate::transport::guard::Guard;
 use crate::transport::guard::GuardedResolver;
+use crate::transport::proxy;
 use crate::transport::roots;
 
 /// How the transport behaves. `Settings::default()` is what scgate ships.
@@ -37,7 +38,8 @@ pub struct Settings {
     pub pause: Duration,
     /// Requests to one host at the same time.
     pub per_host: usize,
-    /// The proxy for everything. None is read from the environment.
+    /// The proxy for everything: `http://` or `https://`, which is `http://` when no scheme stands
+    /// there. None is read from the environment.
     pub proxy: Option<String>,
     authorities: Vec<CertificateDer<'static>>,
 }
@@ -87,6 +89,7 @@ pub struct Transport(Arc<Inner>);
 
 pub(super) struct Inner {
     settings: Settings,
+    proxy: Option<reqwest::Proxy>,
     guard: Arc<Guard>,
     clients: Mutex<HashMap<Tls, reqwest::Client>>,
     lanes: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -97,17 +100,17 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// [`Error::Proxy`] when the proxy's address is no URL.
+    /// [`Error::Proxy`] and [`Error::ProxyScheme`] when the proxy's address is none, or names a way
+    /// that is not spoken here. No request ever goes past a proxy that was asked for.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        if let Some(proxy) = &settings.proxy {
-            reqwest::Proxy::all(proxy).map_err(|_| Error::Proxy)?;
-        }
+        let proxy = settings.proxy.as_deref().map(proxy::parse).transpose()?;
         let guard = Arc::new(Guard {
             egress: settings.egress,
             low_ports: settings.low_ports.clone(),
         });
         Ok(Self(Arc::new(Inner {
             settings,
+            proxy,
             guard,
             clients: Mutex::default(),
             lanes: Mutex::default(),
@@ -201,8 +204,8 @@ impl Inner {
             .connect_timeout(self.settings.connect_timeout)
             .pool_max_idle_per_host(self.settings.per_host)
             .dns_resolver(Arc::new(GuardedResolver(Arc::clone(&self.guard))));
-        if let Some(proxy) = &self.settings.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|_| Error::Proxy)?);
+        if let Some(proxy) = &self.proxy {
+            builder = builder.proxy(proxy.clone());
         }
         builder.build().map_err(|_| Error::Setup)
     }

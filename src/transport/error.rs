@@ -25,9 +25,22 @@ pub enum Error {
         /// The encoding, cut and escaped.
         encoding: String,
     },
-    /// The proxy's address is no URL. The operator can mend it.
-    #[error("a proxy address that is no URL")]
+    /// The proxy's address is none. The operator can mend it. The address itself may hold a
+    /// password, and is not told.
+    #[error(
+        "a proxy address that is none (write `http://HOST:PORT` or `https://HOST:PORT`, with \
+         `USER:PASSWORD@` before the host if the proxy asks for it)"
+    )]
     Proxy,
+    /// The proxy is to be reached in a way that scgate does not speak. The operator can mend it.
+    #[error(
+        "proxies are not reached by `{scheme}://` (name one by `http://HOST:PORT` or \
+         `https://HOST:PORT`)"
+    )]
+    ProxyScheme {
+        /// The scheme, cut and escaped.
+        scheme: String,
+    },
     /// scgate's own rules forbid to talk to that address.
     #[error("`{host}` is {address}, which scgate does not connect to")]
     Refused {

@@ -269,3 +269,61 @@ async fn tls_is_verified_unless_the_authority_is_named_or_the_operator_says_not_
     ask().variable("SCGATE_CACERT", "ca.pem").exits(0);
     ask().and(["--allow-insecure-registry"]).exits(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_cannot_be_used_is_wrong_usage_and_never_passed_by() {
+    let world = World::open().await;
+    world.shop.sign(world.shop.index);
+    let ask = || world.ask().and([world.image(":1.0")]);
+    ask().exits(0);
+    for (address, texts) in [
+        ("ftp://127.0.0.1:3128", ["`ftp://`", "`http://HOST:PORT`"]),
+        ("bad://x", ["`bad://`", "`https://HOST:PORT`"]),
+        (
+            "socks5://127.0.0.1:1080",
+            ["`socks5://`", "`http://HOST:PORT`"],
+        ),
+        (
+            "http://alice:secret@127.0.0.1:99999",
+            ["a proxy address that is none", "`http://HOST:PORT`"],
+        ),
+        (
+            "http://alice:secret@a\"b",
+            ["a proxy address that is none", "`http://HOST:PORT`"],
+        ),
+    ] {
+        for (run, by) in [
+            (ask().and(["--proxy", address]), "error: `--proxy`: "),
+            (
+                ask().variable("SCGATE_PROXY", address),
+                "error: `SCGATE_PROXY`: ",
+            ),
+        ] {
+            let said = run.exits(2);
+            assert!(!said.stderr.contains("secret"), "{said}");
+            assert_eq!(said.stdout, "", "{said}");
+            let said = said.complains(by);
+            drop(said.complains(texts[0]).complains(texts[1]));
+        }
+    }
+    // One that can be used is used: there is nobody behind this address.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    for address in [
+        format!("http://{closed}"),
+        format!("https://{closed}"),
+        closed.to_string(),
+    ] {
+        let said = ask().and(["--proxy", &address]).exits(3);
+        assert_eq!(said.codes(), ["registry-unreachable"], "{said}");
+        let said = ask().variable("SCGATE_PROXY", &address).exits(3);
+        assert_eq!(said.codes(), ["registry-unreachable"], "{said}");
+    }
+    // The flag wins.
+    ask()
+        .variable("SCGATE_PROXY", "ftp://127.0.0.1")
+        .and(["--proxy", &format!("http://{closed}")])
+        .exits(3);
+}

@@ -327,6 +327,8 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
         (&["--clock-skew=-1"], &["--clock-skew"]),
         (&["--timeout=0s"], &["--timeout", "30s"]),
         (&["--timeout=-5s"], &["--timeout", "30s"]),
+        (&["--timeout", "-1s"], &["--timeout", "30s"]),
+        (&["--timeout=1ns"], &["--timeout", "30s", "1ms"]),
         (&["--timeout=soon"], &["--timeout", "30s"]),
         (&["-a", "env"], &["--annotations env", "NAME=VALUE"]),
         (&["-a", "=x"], &["--annotations =x", "NAME=VALUE"]),
