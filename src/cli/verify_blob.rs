@@ -1,6 +1,7 @@
 //! `scgate verify-blob` and `scgate verify-blob-attestation`: is this file signed, or is there a
 //! statement about it, and by whom it must be?
 
+use core::time::Duration;
 use std::fs::File;
 use std::io;
 use std::io::Read;
@@ -22,6 +23,7 @@ use crate::cli::files::take;
 use crate::cli::gate::POLICY;
 use crate::cli::identity::IdentityFlags;
 use crate::cli::refused::CompatibleFlags;
+use crate::cli::registry::parse_duration;
 use crate::cli::trust::Embedded;
 use crate::cli::trust::Grounds;
 use crate::cli::trust::TrustFlags;
@@ -104,9 +106,10 @@ pub(super) struct BlobFlags {
     #[arg(long, value_name = "FILE", help_heading = "Evidence")]
     bundle: Option<PathBuf>,
 
-    /// No request is made, so none takes long.
-    #[arg(long, short, hide = true)]
-    timeout: Option<String>,
+    /// No request is made, so none takes long; a value that is no time is wrong all the same.
+    #[arg(long, short, value_name = "TIME", env = "SCGATE_TIMEOUT", hide = true)]
+    #[arg(value_parser = parse_duration, allow_hyphen_values = true)]
+    timeout: Option<Duration>,
 }
 
 impl VerifyBlob {

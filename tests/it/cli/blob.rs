@@ -233,3 +233,28 @@ fn the_conformance_suite_gets_a_yes_or_a_no() {
         .complains("is not in the trust root");
     }
 }
+
+#[test]
+fn a_time_is_read_although_nothing_takes_any() {
+    let world = World::new();
+    for (words, code) in [
+        ("verify-blob --bundle=bundle.json file", 0),
+        (
+            "verify-blob-attestation --type=slsaprovenance1 --bundle=statement.json file",
+            0,
+        ),
+    ] {
+        for time in ["30s", "2m30s", "1ms", "1h"] {
+            world.keyless(words).and(["--timeout", time]).exits(code);
+            world.keyless(words).and(["-t", time]).exits(code);
+            let by_variable = world.keyless(words).variable("SCGATE_TIMEOUT", time);
+            by_variable.exits(code);
+        }
+        for time in ["0", "0s", "1ns", "999us", "-1s", "bogus", ""] {
+            let by_flag = world.keyless(words).and(["--timeout", time]).exits(2);
+            drop(by_flag.complains("--timeout").complains("`2m30s`"));
+            let by_variable = world.keyless(words).variable("SCGATE_TIMEOUT", time);
+            drop(by_variable.exits(2).complains("`2m30s`"));
+        }
+    }
+}
