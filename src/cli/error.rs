@@ -1,5 +1,6 @@
 //! Why a command line makes no question. Whoever wrote it can mend it; nothing was decided yet.
 
+use core::fmt;
 use std::io;
 
 use crate::model::NotATime;
@@ -48,9 +49,9 @@ pub(super) enum UsageError {
          example with `cosign public-key --key …`, and name that file)"
     )]
     KeyScheme { value: String, scheme: String },
-    /// The layout cannot be opened.
-    #[error("`--layout`: {0}")]
-    Layout(registry::Error),
+    /// The layout cannot be opened, or holds more or less than the one image that was asked about.
+    #[error("`--layout`: {source}{}", Remedy(source))]
+    Layout { source: registry::Error },
     /// A flag that is needed.
     #[error("{what} is missing (give {remedy})")]
     Missing {
@@ -113,3 +114,32 @@ pub(super) enum UsageError {
         expected: &'static str,
     },
 }
+
+/// What helps with a layout that does not open, where the error does not say so itself.
+struct Remedy<'a>(&'a registry::Error);
+
+impl fmt::Display for Remedy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use registry::Error;
+        use registry::LayoutFault as Fault;
+        f.write_str(match self.0 {
+            Error::Layout { fault, .. } => match fault {
+                Fault::Io(io::ErrorKind::NotFound) => " (compare the path)",
+                Fault::Io(io::ErrorKind::PermissionDenied) => {
+                    " (give this user the right to read it)"
+                }
+                Fault::NotALayout | Fault::NotAnArchive | Fault::NotAFile => {
+                    " (name an OCI layout directory or an uncompressed tar archive of one)"
+                }
+                Fault::Compressed(_) | Fault::DockerArchive => "",
+                _ => REWRITE,
+            },
+            Error::NoImage { .. } => " (name a layout with an image, or copy the image into it)",
+            Error::SeveralImages { .. } => "",
+            _ => REWRITE,
+        })
+    }
+}
+
+const REWRITE: &str =
+    " (write the layout again, for example with `cosign save` or `skopeo copy … oci:PATH`)";

@@ -155,12 +155,20 @@ impl ImageFlags {
         let scope = self.scope(least)?;
         let (source, references) = match &self.layout {
             Some(path) => {
-                let layout = Layout::open(path, limits).map_err(UsageError::Layout)?;
+                let wrong = |source| UsageError::Layout { source };
+                let layout = Layout::open(path, limits).map_err(wrong)?;
                 let references = if references.is_empty() {
                     vec![Reference::in_layout(None, None)]
                 } else {
                     references
                 };
+                // Whoever names no image means the only one there is.
+                if references
+                    .iter()
+                    .any(|reference| reference.tag().is_none() && reference.digest().is_none())
+                {
+                    layout.only_image().map_err(wrong)?;
+                }
                 (Source::Layout(layout), references)
             }
             None => {

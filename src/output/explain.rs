@@ -402,11 +402,12 @@ words! {
         "A slow or overloaded registry or network.",
         "Ask again, or allow more time.";
     LayoutUnreadable:
-        "A layout or archive on disk could not be read.",
-        "A wrong path, missing rights, a compressed or truncated archive, or a directory that is no \
-         OCI layout.",
-        "Compare the path. Write the layout again, as an OCI layout directory or an uncompressed \
-         tar archive of one.";
+        "A file of a layout or archive on disk could not be read.",
+        "Missing rights, a failing disk, a link in the place of a file, or a layout that changed \
+         meanwhile. On the command line a layout that does not even open is wrong usage, exit code \
+         2.",
+        "Make the files readable, or write the layout again, as an OCI layout directory or an \
+         uncompressed tar archive of one.";
     DeadlineExceeded:
         "The time for the whole decision is used up.",
         "A slow registry, or an image with very much evidence.",

@@ -276,21 +276,116 @@ fn layouts_that_are_none() {
     )
     .unwrap();
     fs::write(broken.join("index.json"), "{").unwrap();
-    for (path, text) in [
-        ("absent", "not found"),
-        ("cosign.pub", "neither a directory nor a tar archive"),
-        ("blob", "no `oci-layout`"),
-        (half.to_str().unwrap(), "cut short"),
-        (endless.to_str().unwrap(), "cut short"),
-        (gzip.to_str().unwrap(), "compressed"),
-        (other.to_str().unwrap(), "2.0.0"),
-        (broken.to_str().unwrap(), "contents"),
+    let marker = dir.path().join("marker");
+    fs::create_dir(&marker).unwrap();
+    fs::write(marker.join("oci-layout"), "1.0.0").unwrap();
+    fs::write(marker.join("index.json"), "{}").unwrap();
+    for (path, text, remedy) in [
+        ("absent", "no such file or directory", "compare the path"),
+        (
+            "cosign.pub",
+            "neither a directory nor a tar archive",
+            "OCI layout directory",
+        ),
+        ("blob", "no `oci-layout`", "OCI layout directory"),
+        (half.to_str().unwrap(), "cut short", "again"),
+        (endless.to_str().unwrap(), "cut short", "again"),
+        (gzip.to_str().unwrap(), "compressed", "`gunzip`"),
+        (other.to_str().unwrap(), "2.0.0", "again"),
+        (broken.to_str().unwrap(), "contents", "again"),
+        (
+            marker.to_str().unwrap(),
+            "`oci-layout` is malformed",
+            "again",
+        ),
     ] {
         wrong(
             &[&["verify", INDEX, ROOT, "--layout", path], &WHO],
-            &["--layout", path, text],
+            &["--layout", path, text, remedy],
         );
     }
+}
+
+#[test]
+fn which_image_of_a_layout_is_meant_must_be_said_where_there_are_several() {
+    let lab_layout = |name: &str| {
+        let path = lab().join(name);
+        scgate(["verify", ROOT, "--layout"])
+            .and([path])
+            .and(WHO)
+            .within(&lab())
+    };
+    // The only image of a layout needs no name.
+    lab_layout("unsigned.tar").and(["-ojson"]).exits(1);
+
+    let dir = tempfile::tempdir().unwrap();
+    let layout = dir.path().join("layout");
+    let image = |hex: char, tag: Option<&str>| {
+        let mut entry = serde_json::json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": format!("sha256:{}", hex.to_string().repeat(64)),
+            "size": 7,
+        });
+        if let Some(tag) = tag {
+            entry["annotations"] = serde_json::json!({"org.opencontainers.image.ref.name": tag});
+        }
+        entry
+    };
+    let write = |entries: &[serde_json::Value]| {
+        fs::create_dir_all(&layout).unwrap();
+        let marker = r#"{"imageLayoutVersion":"1.0.0"}"#;
+        fs::write(layout.join("oci-layout"), marker).unwrap();
+        let index = serde_json::json!({"schemaVersion": 2, "manifests": entries});
+        fs::write(layout.join("index.json"), index.to_string()).unwrap();
+    };
+    let layout = format!("--layout={}", layout.display());
+    let refused = |texts: &[&str]| {
+        wrong(&[&["verify", ROOT, &layout], &WHO], texts);
+        wrong(&[&["verify", "acme.test/shop", ROOT, &layout], &WHO], texts);
+        wrong(&[&["verify-attestation", ROOT, &layout], &WHO], texts);
+    };
+    let asked = |reference: &[&str]| {
+        let said = scgate(["verify", ROOT, &layout, "-ojson"])
+            .and(WHO)
+            .and(reference)
+            .within(&lab());
+        said.exits(1).codes()
+    };
+
+    write(&[]);
+    refused(&["holds no image", "name a layout"]);
+    let only = image('a', Some("1.0"));
+    write(std::slice::from_ref(&only));
+    assert_eq!(asked(&[]), ["image-not-found"], "it is asked, and absent");
+
+    // A tag that two images have, or that nobody can write, names neither.
+    write(&[
+        only.clone(),
+        only,
+        image('b', None),
+        image('c', Some("twice")),
+        image('d', Some("twice")),
+        image('e', Some("acme.test/shop:2.0")),
+        image('f', Some("\u{1b}[31mred")),
+    ]);
+    let digest = |hex: char| format!("`sha256:{}`", hex.to_string().repeat(64));
+    refused(&[
+        "holds 6 images",
+        "name one of them: `1.0`, ",
+        &digest('b'),
+        &digest('c'),
+        &digest('d'),
+        "`acme.test/shop:2.0`",
+        &digest('f'),
+    ]);
+    for reference in ["1.0", "acme.test/shop:2.0"] {
+        assert_eq!(asked(&[reference]), ["image-not-found"]);
+    }
+    assert_eq!(asked(&[digest('c').trim_matches('`')]), ["image-not-found"]);
+
+    let many: Vec<_> = ('0'..='9').map(|hex| image(hex, None)).collect();
+    write(&many);
+    refused(&["holds 10 images", &digest('7'), " and 2 more"]);
 }
 
 #[test]
