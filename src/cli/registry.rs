@@ -122,6 +122,8 @@ impl RegistryFlags {
         limits: &Limits,
     ) -> Result<Remote, UsageError> {
         let mut settings = Settings::default();
+        // Whoever writes a port means it. Nobody else chooses one: no redirect, no token server.
+        settings.low_ports.extend(hosts.iter().cloned());
         if let Some(path) = &self.registry_cacert {
             let flag = "--registry-cacert";
             let pem = read_file(flag, path, MAX_CA_FILE)?;

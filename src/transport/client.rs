@@ -26,8 +26,9 @@ use crate::transport::roots;
 pub struct Settings {
     /// How far requests may go.
     pub egress: Egress,
-    /// Ports below 1024 that may be connected to besides 80 and 443.
-    pub low_ports: Vec<u16>,
+    /// Hosts with a port below 1024, as `HOST:PORT`, that may be connected to. Every other host may
+    /// have 80 and 443 alone.
+    pub low_ports: Vec<String>,
     /// How long a connection may take to come about, name and TLS included.
     pub connect_timeout: Duration,
     /// How long no byte may come.

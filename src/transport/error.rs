@@ -144,7 +144,7 @@ impl fmt::Display for Forbidden {
             Self::Loopback => "a loopback address",
             Self::Metadata => "a cloud's metadata service",
             Self::Multicast => "a multicast address",
-            Self::Port => "on a port below 1024 other than 80 and 443",
+            Self::Port => "on a port below 1024 other than 80 and 443 that nobody asked for",
             Self::Private => "a private address",
             Self::Unspecified => "an unspecified address",
         })

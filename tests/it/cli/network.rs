@@ -327,3 +327,26 @@ async fn a_proxy_that_cannot_be_used_is_wrong_usage_and_never_passed_by() {
         .and(["--proxy", &format!("http://{closed}")])
         .exits(3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_low_port_is_for_whoever_names_it() {
+    let world = World::open().await;
+    world.shop.sign(world.shop.index);
+    // Nothing listens there, which is all that is wrong with it.
+    let ask = |reference: &str| world.ask().and([reference]);
+    let codes = |run: Run| run.exits(3).codes();
+    for reference in ["localhost:1/x:1", "127.0.0.1:1/x:1", "LOCALHOST:1/x:1"] {
+        assert_eq!(codes(ask(reference)), ["registry-unreachable"]);
+    }
+    let image = world.image(":1.0");
+    let elsewhere = ["--signature-repository", "127.0.0.1:1/x"];
+    assert_eq!(codes(ask(&image).and(elsewhere)), ["registry-unreachable"]);
+    // A variable names no port, and neither does a registry.
+    let variable = ask(&image).variable("COSIGN_REPOSITORY", "127.0.0.1:1/x");
+    assert_eq!(codes(variable), ["registry-refused"]);
+    let realm = FaultKind::Realm("http://127.0.0.1:1/token".to_owned());
+    world.shop.registry.inject(Fault::new(realm).path("/v2/"));
+    assert_eq!(codes(ask(&image)), ["registry-refused"]);
+    world.shop.registry.clear_faults();
+    ask(&image).exits(0);
+}
