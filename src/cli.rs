@@ -7,6 +7,7 @@
 
 mod answer;
 mod conformance;
+mod digest;
 mod error;
 mod files;
 mod gate;

@@ -3,6 +3,7 @@
 use core::fmt;
 use std::io;
 
+use crate::model::DigestError;
 use crate::model::NotATime;
 use crate::model::ReferenceError;
 use crate::policy::PatternError;
@@ -26,6 +27,15 @@ pub(super) enum UsageError {
         "`{text}` names no repository (write `NAME@{text}`, or name a layout with `--layout PATH`)"
     )]
     BareDigest { text: String },
+    /// A text that is meant as a digest, and is none that is read here.
+    #[error(
+        "`{text}` is no digest: {source} (write `sha256:` with 64 or `sha512:` with 128 lower-case \
+         hexadecimal digits)"
+    )]
+    Digest { text: String, source: DigestError },
+    /// A flag about registries where none is asked.
+    #[error("`{flag}` has no meaning with `--layout`, which asks no registry (leave it away)")]
+    BesideLayout { flag: String },
     /// Two flags that cannot both count.
     #[error("`{one}` and `{other}` exclude each other (give only one of them)")]
     Exclusive { one: String, other: String },

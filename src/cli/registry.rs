@@ -155,6 +155,17 @@ impl RegistryFlags {
         Ok(Remote::new(transport, keyring, remote, limits.clone()))
     }
 
+    /// Refuses what would change how a registry is asked, where none is. Variables may be set for
+    /// other commands.
+    pub(super) fn refuse_beside_layout(&self) -> Result<(), UsageError> {
+        match REGISTRY_ALONE.iter().find(|id| self.typed.has(id)) {
+            Some(id) => Err(UsageError::BesideLayout {
+                flag: format!("--{}", id.replace('_', "-")),
+            }),
+            None => Ok(()),
+        }
+    }
+
     fn keyring(&self, hosts: &BTreeSet<String>) -> Result<Keyring, UsageError> {
         if let Some(keyring) = self.named(hosts)? {
             return Ok(keyring);
@@ -179,6 +190,19 @@ impl RegistryFlags {
     /// The credentials that the flags themselves hold.
     fn named(&self, hosts: &BTreeSet<String>) -> Result<Option<Keyring>, UsageError> {
         let (user, password) = (&self.registry_username, &self.registry_password);
+        for (flag, value) in [
+            ("--registry-username", user),
+            ("--registry-password", password),
+            ("--registry-token", &self.registry_token),
+        ] {
+            if value.as_deref() == Some("") {
+                return Err(UsageError::Value {
+                    flag,
+                    value: "''".to_owned(),
+                    expected: "it is empty (leave the flag away to ask without credentials)",
+                });
+            }
+        }
         let entry = match (user, password, &self.registry_token) {
             (None, None, None) => return Ok(None),
             (None, None, Some(token)) => json!({ "registrytoken": token }),

@@ -16,6 +16,7 @@ use crate::admit::Scope;
 use crate::cli::Outcome;
 use crate::cli::UsageError;
 use crate::cli::answer::OutputFlags;
+use crate::cli::digest;
 use crate::cli::files::read_bounded;
 use crate::cli::files::read_file;
 use crate::cli::files::show;
@@ -279,14 +280,11 @@ impl Blob {
     /// Reads what an argument names: a digest, stdin or a file.
     pub(super) fn read(argument: &str) -> Result<Self, UsageError> {
         let name = crate::model::printable(argument);
-        if argument.starts_with("sha256:") || argument.starts_with("sha512:") {
-            return match Digest::parse(argument) {
-                Ok(digest) => Ok(Self::Digest(digest)),
-                Err(source) => Err(UsageError::Reference {
-                    text: name,
-                    source: source.into(),
-                }),
-            };
+        match digest::parse(argument) {
+            Some(Ok(digest)) => return Ok(Self::Digest(digest)),
+            Some(Err(error)) if !Path::new(argument).exists() => return Err(error),
+            // What looks like a digest and is none can still be a file.
+            Some(Err(_)) | None => {}
         }
         let read = match argument {
             "-" => take(io::stdin().lock(), MAX_BLOB),

@@ -258,3 +258,24 @@ fn a_time_is_read_although_nothing_takes_any() {
         }
     }
 }
+
+#[test]
+fn a_file_whose_name_looks_like_a_digest_can_be_named() {
+    let world = World::new();
+    let ask = |file: &str| {
+        world
+            .keyless("verify-blob --bundle=bundle.json")
+            .and([file])
+    };
+    for name in ["sha256:abc", "md5:abc", "SHA1:abc"] {
+        drop(ask(name).exits(2).complains("is no digest"));
+        fs::write(world.dir.path().join(name), FILE).unwrap();
+        ask(name).exits(0);
+        ask(&format!("./{name}")).exits(0);
+    }
+    // A whole digest is one, whatever lies beside it.
+    let digest = Digest::sha256(FILE).to_string();
+    fs::write(world.dir.path().join(&digest), b"another").unwrap();
+    ask(&digest).exits(0);
+    ask(&format!("./{digest}")).exits(1);
+}

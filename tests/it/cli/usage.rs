@@ -196,37 +196,77 @@ fn references_that_are_none() {
         ("", &["no image reference"][..]),
         (hex, &["image id"]),
         (INDEX, &["names no repository", "--layout"]),
-        ("sha256:abc", &["names no repository", "--layout"]),
+        ("sha256:abc", &["sha256:abc", "is no digest", "64"]),
+        ("SHA256:abc", &["SHA256:abc", "is no digest", "`sha256:`"]),
+        (
+            "md5:d41d8cd98f00b204e9800998ecf8427e",
+            &["is no digest", "`sha512:`"],
+        ),
+        ("sha1:da39a3ee", &["is no digest", "`sha512:`"]),
+        ("blake3:latest", &["is no digest", "`sha512:`"]),
         ("https://ghcr.io/a/b", &["scheme"]),
         ("ghcr.io/A/b", &["upper-case"]),
         ("ghcr.io/a/b@sha256:abc", &["64"]),
-        ("ghcr.io/a/b@md5:d41d8cd98f00b204e9800998ecf8427e", &["md5"]),
+        (
+            "ghcr.io/a/b@md5:d41d8cd98f00b204e9800998ecf8427e",
+            &["no image reference", "sha256 and sha512"],
+        ),
         ("ghcr.io/a/b:", &["tag"]),
         ("ghcr.io:99999/a/b", &["port"]),
         ("ghcr.io/a b", &["no image reference"]),
         ("ghcr.io/../b", &["no image reference"]),
     ] {
-        if reference.contains("md5") {
-            wrong(
-                &[&["verify", reference, ROOT], &WHO],
-                &["no image reference"],
-            );
-        } else {
-            wrong(&[&["verify", reference, ROOT], &WHO], texts);
-        }
+        wrong(&[&["verify", reference, ROOT], &WHO], texts);
     }
-    for reference in [
-        upper.as_str(),
-        "sha256:abc",
-        "sha512:abc",
-        "a:b:c",
-        "../x",
-        "ä",
-    ] {
+    for reference in ["a:b:c", "../x", "ä"] {
         wrong(
             &[&["verify", reference, ROOT], &LAYOUT, &WHO],
             &[reference, "no image reference"],
         );
+    }
+    let shouted = INDEX.to_uppercase();
+    let mixed = format!("Sha256:{hex}");
+    let other = format!("sha1:{hex}");
+    for digest in [
+        upper.as_str(),
+        &shouted,
+        &mixed,
+        &other,
+        "sha256:",
+        "sha256:abc",
+        "sha512:abc",
+        "md5:d41d8cd98f00b204e9800998ecf8427e",
+        "sha224:x",
+        "sha384:x",
+        "blake2b:x",
+    ] {
+        let texts = [digest, "is no digest", "`sha256:` with 64"];
+        wrong(&[&["verify", digest, ROOT], &LAYOUT, &WHO], &texts);
+        wrong(&[&["verify", digest, ROOT], &WHO], &texts);
+        let parent = format!("--parent={digest}");
+        wrong(&[&["verify", AMD64, ROOT, &parent], &LAYOUT, &WHO], &texts);
+        let blob = ["verify-blob", digest, "--bundle=absent", ROOT];
+        wrong(&[&blob, &WHO], &["--bundle absent"]);
+        let blob = [
+            "verify-blob",
+            digest,
+            "--bundle=blob/rekor1.sigstore.json",
+            ROOT,
+        ];
+        wrong(&[&blob, &WHO], &texts);
+    }
+    // Images of such a name can be named.
+    for name in [
+        "docker.io/library/sha256:abc",
+        "library/sha256:abc",
+        "sha256",
+    ] {
+        let said = scgate(["verify", name, ROOT, "-ojson"])
+            .and(LAYOUT)
+            .and(WHO)
+            .within(&lab());
+        let said = said.exits(1);
+        assert_eq!(said.codes(), ["image-not-found"], "{said}");
     }
     // One that is none spoils them all, before anything is decided.
     wrong(
@@ -234,15 +274,6 @@ fn references_that_are_none() {
         &["nope:"],
     );
     wrong(&[&["verify", ROOT], &WHO], &["required arguments"]);
-    for (digest, file) in [("sha256:abc", "64"), (upper.as_str(), "hex")] {
-        let blob = [
-            "verify-blob",
-            digest,
-            "--bundle=blob/rekor1.sigstore.json",
-            ROOT,
-        ];
-        wrong(&[&blob, &WHO], &[digest, file]);
-    }
 }
 
 #[test]
@@ -415,6 +446,27 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
         (&["--parent=a.test/B"], &["a.test/B", "upper-case"]),
         (&["--platform=linux"], &["--platform linux", "linux/arm64"]),
         (&["--platform=linux/"], &["--platform linux/", "OS/ARCH"]),
+        (
+            &["--platform=linux/amd64,linux/arm64"],
+            &["--platform linux/amd64,linux/arm64", "repeat the flag"],
+        ),
+        (
+            &["--platform=linux/amd64,arm64"],
+            &["--platform", "repeat the flag"],
+        ),
+        (
+            &["--platform=linux/\u{1b}[31mamd64"],
+            &["--platform linux/\\u{1b}[31mamd64", "OS/ARCH"],
+        ),
+        (&["--platform=linux/arm 64"], &["--platform", "OS/ARCH"]),
+        (
+            &["--parent", INDEX],
+            &["--parent", "not its own parent", "leave the flag away"],
+        ),
+        (
+            &["--parent", &format!("a.test/b@{INDEX}")],
+            &["--parent", "not its own parent"],
+        ),
         (&["--at=yesterday"], &["--at yesterday", "RFC 3339"]),
         (&["--at=2026-11-21 09:00:00Z"], &["--at", "RFC 3339"]),
         (&["--at=2999-01-01T00:00:00Z"], &["--at", "future"]),
@@ -500,6 +552,15 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
             &["password", "--registry-password"][..],
         ),
         (&["--registry-password=x"], &["user", "--registry-username"]),
+        (&["--registry-token="], &["--registry-token", "empty"]),
+        (
+            &["--registry-username=", "--registry-password=x"],
+            &["--registry-username", "empty"],
+        ),
+        (
+            &["--registry-username=x", "--registry-password="],
+            &["--registry-password", "empty"],
+        ),
         (
             &[
                 "--registry-token=x",
@@ -529,6 +590,49 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
     ] {
         wrong(&[&registry, &WHO, flags], texts);
     }
+}
+
+#[test]
+fn flags_about_registries_have_no_meaning_beside_a_layout() {
+    let ask = |flag: &[&str]| {
+        scgate(["verify", INDEX, ROOT])
+            .and(LAYOUT)
+            .and(WHO)
+            .and(flag)
+            .within(&lab())
+    };
+    for flag in [
+        "--allow-http-registry",
+        "--allow-insecure-registry=true",
+        "--authfile=cosign.pub",
+        "--proxy=http://127.0.0.1:1",
+        "--registry-cacert=cosign.pub",
+        "--registry-password=x",
+        "--registry-token=x",
+        "--registry-token=",
+        "--registry-username=x",
+    ] {
+        let name = flag.split('=').next().unwrap();
+        let texts = [name, "has no meaning with `--layout`", "leave it away"];
+        wrong(&[&["verify", INDEX, ROOT, flag], &LAYOUT, &WHO], &texts);
+        wrong(
+            &[&["verify-attestation", INDEX, ROOT, flag], &LAYOUT, &WHO],
+            &texts,
+        );
+        // Where a registry is asked it is read.
+        let asked = scgate(["verify", "127.0.0.1:1/a/b:1", ROOT, flag])
+            .and(WHO)
+            .within(&lab())
+            .run();
+        assert!(!asked.stderr.contains("has no meaning"), "{asked}");
+    }
+    // What changes nothing here, and what is set for other commands.
+    ask(&["--timeout=30s"]).exits(0);
+    ask(&[])
+        .variable("SCGATE_PROXY", "http://127.0.0.1:1")
+        .variable("SCGATE_AUTHFILE", "absent.json")
+        .variable("SCGATE_CACERT", "absent.pem")
+        .exits(0);
 }
 
 #[test]
