@@ -125,16 +125,8 @@ impl<'a> Collector<'a> {
             .and_then(|raw| self.parse(&raw, None));
         match parsed {
             Err(gap) => {
-                // A manifest that is not there or is not one cannot run; a registry that failed to
-                // give it only matters where what is in it must be known.
-                let needed = self.policy().covers() != Covers::Index
-                    || !self.policy().platforms().is_empty()
-                    || gap.code.outcome() == Outcome::Deny;
-                if needed {
-                    evidence.gaps.push(gap);
-                } else {
-                    named.gaps.push(gap);
-                }
+                // Signed or not: nobody has seen what would run.
+                evidence.gaps.push(gap);
                 evidence.subjects.push(named);
             }
             Ok(Manifest::Image(image)) => {

@@ -323,6 +323,20 @@ async fn the_image_itself_must_be_what_its_digest_says() {
         shop.registry.clear_faults();
     }
     assert_eq!(verdict(&shop.ask(shop.index).await), ["allow"]);
+    // Evidence that holds does not stand in for an image that could not be read.
+    for (kind, expected) in [
+        (FaultKind::status(403), "registry-forbidden"),
+        (FaultKind::status(429), "registry-rate-limited"),
+        (FaultKind::status(500), "registry-unavailable"),
+        (FaultKind::Reset, "registry-unreachable"),
+    ] {
+        shop.registry.inject(Fault::new(kind.clone()).path(&path));
+        let report = shop.ask(shop.index).await;
+        assert_eq!(verdict(&report), [expected], "{kind:?}");
+        assert_eq!(report.decision.outcome(), Outcome::Undecided, "{kind:?}");
+        shop.registry.clear_faults();
+    }
+    assert_eq!(verdict(&shop.ask(shop.index).await), ["allow"]);
 
     let (_, bytes) = shop.registry.manifest(REPO, shop.amd64).unwrap();
     let mut both: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
