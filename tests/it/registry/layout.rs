@@ -259,17 +259,23 @@ fn names_that_lead_out_of_the_archive_and_links_are_not_read() {
     }
     // What readers could differ about: links and directories with a content, and anything but a
     // plain file under a name of the layout.
-    for (kind, name) in [
-        (b'1', name.clone()),
-        (b'2', name.clone()),
-        (b'5', "elsewhere/".to_owned()),
-        (b'6', name.clone()),
-        (b'S', name.clone()),
+    for (kind, name, body, expected) in [
+        (b'1', &*name, &image[..], LayoutFault::NotAnArchive),
+        (b'2', &name, &image, LayoutFault::NotAnArchive),
+        (b'5', "elsewhere/", &image, LayoutFault::NotAnArchive),
+        (b'6', &name, &image, LayoutFault::NotAnArchive),
+        (b'1', &name, b"", LayoutFault::NotAFile),
+        (b'2', &name, b"", LayoutFault::NotAFile),
+        (b'5', &name, b"", LayoutFault::NotAFile),
+        (b'S', &name, &image, LayoutFault::NotAFile),
     ] {
-        assert!(
-            open(&with(kind, &name).write(dir.path())).is_err(),
-            "{kind} {name}"
-        );
+        let archive = Tar(good.0.clone()).entry(kind, name, body);
+        let error = open(&archive.write(dir.path())).unwrap_err();
+        assert_eq!(error.code(), DenyCode::LayoutUnreadable, "{kind} {name}");
+        let Error::Layout { fault, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(fault, expected, "{kind} {name}");
     }
     // GNU long names and pax names are read; a sparse file is not.
     let long = |kind, body: &[u8]| Tar(good.0.clone()).entry(kind, "x", body).file("y", &image);
