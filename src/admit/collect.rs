@@ -24,7 +24,6 @@ use crate::model::Exceeded;
 use crate::model::ImageManifest;
 use crate::model::Index;
 use crate::model::Manifest;
-use crate::model::Outcome;
 use crate::model::Pinned;
 use crate::model::Platform;
 use crate::model::Timestamp;

@@ -364,6 +364,11 @@ impl Page<'_> {
                         Claim::GithubWorkflowRepository,
                     ),
                     ("ref", Claim::SourceRepositoryRef, Claim::GithubWorkflowRef),
+                    (
+                        "commit",
+                        Claim::SourceRepositoryDigest,
+                        Claim::GithubWorkflowSha,
+                    ),
                     ("trigger", Claim::BuildTrigger, Claim::GithubWorkflowTrigger),
                     ("runner", Claim::RunnerEnvironment, Claim::RunnerEnvironment),
                 ];
