@@ -25,6 +25,36 @@
 //! * `output`: a report as text, JSON or cosign-shaped JSON, and the words for each refusal.
 //! * `sandbox`: a Sigstore in memory and a registry on loopback, for tests.
 //! * `cli`: the command line.
+//!
+//! # One proof
+//!
+//! ```
+//! use scgate::verify::{Artifact, Signer, Terms, Trust, verify};
+//! use scgate::{Bundle, Limits, Timestamp, TrustRoot};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let root = include_bytes!("../testdata/cosign-lab/trusted_root.json");
+//! # let bundle = include_bytes!("../testdata/cosign-lab/blob/rekor2.sigstore.json");
+//! # let file = include_bytes!("../testdata/cosign-lab/blob/blob.txt");
+//! let limits = Limits::default();
+//! let root = TrustRoot::parse(root, &limits)?;
+//! let bundle = Bundle::parse(bundle, &limits)?;
+//! let now = Timestamp::parse("2026-12-01T00:00:00Z")?;
+//! let terms = Terms::default();
+//!
+//! let proof = verify(&bundle, Artifact::Bytes(file), Trust::Root(&root), terms, now, &limits)?;
+//! let Signer::Certificate { identity, .. } = proof.signer() else {
+//!     return Err("a key".into());
+//! };
+//! // Proven is who signed. Whether they may is for a policy to say.
+//! assert_eq!(identity.issuer, "https://token.actions.githubusercontent.com");
+//!
+//! // The twin: another file.
+//! let other = verify(&bundle, Artifact::Bytes(b"?"), Trust::Root(&root), terms, now, &limits);
+//! assert!(other.is_err());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod model;
 
@@ -49,3 +79,20 @@ pub mod sandbox;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+
+#[cfg(feature = "net")]
+pub use admit::Gate;
+#[cfg(feature = "net")]
+pub use admit::Report;
+pub use model::DenyCode;
+pub use model::Digest;
+pub use model::Limits;
+pub use model::Reference;
+pub use model::Timestamp;
+pub use policy::Decision;
+pub use policy::Policy;
+#[cfg(feature = "net")]
+pub use registry::Source;
+pub use verify::Bundle;
+pub use verify::TrustRoot;
+pub use verify::VerifiedSignature;

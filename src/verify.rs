@@ -124,6 +124,7 @@ pub struct VerifiedSignature {
     signer: Signer,
     times: Vec<AuthenticatedTime>,
     logs: Vec<LoggedAt>,
+    signature: Vec<u8>,
     payload: Option<Arc<Vec<u8>>>,
     facts: Facts,
     beside: Option<Box<BesideLegacy>>,
@@ -291,6 +292,12 @@ impl VerifiedSignature {
         }
     }
 
+    /// The signature itself: DER for ECDSA, raw bytes for the other kinds of keys.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
     /// What stands beside a legacy signature. Other layouts keep nothing.
     #[must_use]
     pub fn beside_legacy(&self) -> Option<&BesideLegacy> {
@@ -383,6 +390,7 @@ pub fn verify(
         beside: BesideLegacy::of(bundle, &logged, &times),
         times,
         logs: logged.into_iter().map(|entry| entry.at).collect(),
+        signature: bundle.content.signature().to_vec(),
         payload,
         facts,
     })

@@ -24,7 +24,6 @@ use crate::model::Exceeded;
 use crate::model::ImageManifest;
 use crate::model::Index;
 use crate::model::Manifest;
-use crate::model::Outcome;
 use crate::model::Pinned;
 use crate::model::Platform;
 use crate::model::Timestamp;
@@ -125,16 +124,8 @@ impl<'a> Collector<'a> {
             .and_then(|raw| self.parse(&raw, None));
         match parsed {
             Err(gap) => {
-                // A manifest that is not there or is not one cannot run; a registry that failed to
-                // give it only matters where what is in it must be known.
-                let needed = self.policy().covers() != Covers::Index
-                    || !self.policy().platforms().is_empty()
-                    || gap.code.outcome() == Outcome::Deny;
-                if needed {
-                    evidence.gaps.push(gap);
-                } else {
-                    named.gaps.push(gap);
-                }
+                // Signed or not: nobody has seen what would run.
+                evidence.gaps.push(gap);
                 evidence.subjects.push(named);
             }
             Ok(Manifest::Image(image)) => {

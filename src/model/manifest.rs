@@ -201,6 +201,7 @@ impl Platform {
 
     /// What a node compares: operating system, architecture and variant under the names that
     /// containerd gives them (`platforms/database.go`), and the version of the system.
+    #[cfg(feature = "net")]
     pub(crate) fn key(&self) -> (String, String, String, Option<&str>) {
         let (os, architecture, variant) = self.normal();
         (os, architecture, variant, self.os_version.as_deref())

@@ -21,7 +21,9 @@ use crate::admit::Report;
 use crate::admit::Target;
 use crate::model;
 use crate::model::Claim;
+use crate::model::media_type;
 use crate::output::text;
+use crate::policy::Demand;
 use crate::policy::Judged;
 use crate::policy::Outcome;
 use crate::verify::Layout;
@@ -43,6 +45,15 @@ const SIMPLE_SIGNING: &str = "cosign container image signature";
 pub(super) fn render(reports: &[Report], to: &mut dyn Write) -> io::Result<()> {
     for report in reports {
         if report.decision.outcome() == Outcome::Allow {
+            if matches!(report.policy.demand(), Demand::Attestation { .. })
+                && matches!(report.target, Target::Image { .. })
+            {
+                for signature in accepted(report) {
+                    let line = serde_json::to_string(&envelope(signature))?;
+                    writeln!(to, "{}", text::json(&line))?;
+                }
+                continue;
+            }
             let line = serde_json::to_string(&elements(report))?;
             writeln!(to, "{}", text::json(&line))?;
         }
@@ -77,7 +88,7 @@ struct Image {
     docker_manifest_digest: String,
 }
 
-/// Everything that was accepted, each piece of evidence once.
+/// What `cosign verify` prints about them.
 fn elements(report: &Report) -> Vec<Element> {
     let Target::Image { reference, digest } = &report.target else {
         return Vec::new();
@@ -86,6 +97,17 @@ fn elements(report: &Report) -> Vec<Element> {
         Some(digest) => reference.pin(*digest).to_string(),
         None => reference.to_string(),
     };
+    accepted(report)
+        .into_iter()
+        .map(|signature| match signature.layout() {
+            Layout::LegacySignature => legacy(signature, &asked),
+            _ => bundle(signature, &asked),
+        })
+        .collect()
+}
+
+/// Everything that was accepted, each piece of evidence once.
+fn accepted(report: &Report) -> Vec<&VerifiedSignature> {
     let evidence = &report.evidence;
     let parent = evidence.parent.as_ref().map(|parent| &parent.subject);
     let mut seen = BTreeSet::new();
@@ -97,22 +119,42 @@ fn elements(report: &Report) -> Vec<Element> {
         .filter(|finding| matches!(report.policy.judge(finding), Judged::Accepted(_)))
         .filter_map(|finding| finding.proof.as_deref().ok())
         .filter(|signature| seen.insert((signature.evidence(), signature.artifact())))
-        .map(|signature| match signature.layout() {
-            Layout::LegacySignature => legacy(signature, &asked),
-            _ => bundle(signature, &asked),
-        })
         .collect()
 }
 
+/// The DSSE envelope of an attestation, as `cosign verify-attestation` prints it.
+fn envelope(signature: &VerifiedSignature) -> Envelope {
+    Envelope {
+        payload: STANDARD.encode(signature.payload().unwrap_or_default()),
+        payload_type: media_type::IN_TOTO,
+        signatures: [EnvelopeSignature {
+            sig: STANDARD.encode(signature.signature()),
+        }],
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    payload: String,
+    payload_type: &'static str,
+    signatures: [EnvelopeSignature; 1],
+}
+
+#[derive(Serialize)]
+struct EnvelopeSignature {
+    sig: String,
+}
+
 fn bundle(signature: &VerifiedSignature, asked: &str) -> Element {
-    let annotations = signature.annotations().filter(|all| !all.is_empty());
     Element {
         critical: critical(
             signature,
             asked,
             signature.predicate_type().unwrap_or_default(),
         ),
-        optional: annotations.cloned(),
+        // Never null, as cosign 3 prints it.
+        optional: Some(signature.annotations().cloned().unwrap_or_default()),
     }
 }
 

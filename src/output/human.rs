@@ -371,6 +371,11 @@ impl Page<'_> {
                         Claim::GithubWorkflowRepository,
                     ),
                     ("ref", Claim::SourceRepositoryRef, Claim::GithubWorkflowRef),
+                    (
+                        "commit",
+                        Claim::SourceRepositoryDigest,
+                        Claim::GithubWorkflowSha,
+                    ),
                     ("trigger", Claim::BuildTrigger, Claim::GithubWorkflowTrigger),
                     ("runner", Claim::RunnerEnvironment, Claim::RunnerEnvironment),
                 ];

@@ -80,21 +80,21 @@ impl core::fmt::Display for Warning {
                 let (entry, config) = (printable(&entry), printable(&config));
                 write!(
                     f,
-                    "{subject} is listed for {entry}, by which a node chooses, and is built for {config}"
+                    "listed for {entry}, by which a node chooses, but built for {config}: {subject}"
                 )
             }
             Self::PlatformRepeated { platform, subjects } => {
                 let platform = platform.to_string();
                 let platform = printable(&platform);
-                write!(f, "{} images are listed for {platform}", subjects.len())?;
+                write!(f, "{} images listed for {platform}", subjects.len())?;
                 match subjects.first() {
-                    Some(first) => write!(f, "; a node runs the first, {first}"),
+                    Some(first) => write!(f, ", of which a node runs the first: {first}"),
                     None => Ok(()),
                 }
             }
             Self::PlatformUnread { subject, gap } => write!(
                 f,
-                "the platform of {subject} was not compared with its configuration: {}",
+                "platform not compared with the configuration of {subject}: {}",
                 gap.found
             ),
         }

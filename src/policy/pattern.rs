@@ -4,6 +4,14 @@ use core::fmt;
 
 use regex::Regex;
 use regex::RegexBuilder;
+use regex_syntax::ast::AssertionKind;
+use regex_syntax::ast::Ast;
+use regex_syntax::ast::ClassPerlKind;
+use regex_syntax::ast::ClassSetBinaryOp;
+use regex_syntax::ast::ClassSetItem;
+use regex_syntax::ast::Span;
+use regex_syntax::ast::Visitor;
+use regex_syntax::ast::parse::Parser;
 
 /// Bytes that the text of a regular expression may have.
 const MAX_TEXT: usize = 4096;
@@ -22,7 +30,10 @@ pub enum Pattern {
 /// A regular expression that matches whole strings.
 #[derive(Clone)]
 pub struct Whole {
+    /// As it was written.
     text: String,
+    /// The same, as the `regex` crate must read it.
+    part: String,
     whole: Regex,
 }
 
@@ -39,12 +50,13 @@ impl Pattern {
         Ok(Self::Exact(text.to_owned()))
     }
 
-    /// A regular expression in the syntax of the `regex` crate, which is nearly RE2's. It matches
-    /// whole strings only, as if it stood between `^` and `$`.
+    /// A regular expression in the syntax of RE2, which cosign reads: `\d`, `\s`, `\w` and `\b` are
+    /// about ASCII alone. It matches whole strings only, as if it stood between `^` and `$`.
     ///
     /// # Errors
     ///
-    /// [`PatternError`] for an expression that is empty, malformed, too large, or takes anything.
+    /// [`PatternError`] for an expression that is empty, malformed, too large, takes anything, or
+    /// would mean something else to RE2.
     pub fn regexp(text: &str) -> Result<Self, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
@@ -53,8 +65,9 @@ impl Pattern {
             return Err(PatternError::TooLarge);
         }
         // Alone first: a text such as `a)|(b` is only an expression once something stands around it.
-        compile(text)?;
-        let whole = compile(&format!(r"\A(?:{text})\z"))?;
+        let part = as_re2(text)?;
+        compile(&part)?;
+        let whole = compile(&format!(r"\A(?:{part})\z"))?;
         // What nobody can have meant: it takes any name of any host.
         let uris = [
             "https://scgate.invalid/any/one@refs/heads/any",
@@ -67,6 +80,7 @@ impl Pattern {
         }
         Ok(Self::Regexp(Whole {
             text: text.to_owned(),
+            part,
             whole,
         }))
     }
@@ -93,10 +107,100 @@ impl Pattern {
     pub fn matches_a_part(&self, value: &str) -> bool {
         match self {
             Self::Exact(_) => false,
-            Self::Regexp(pattern) => compile(&pattern.text).is_ok_and(|part| part.is_match(value)),
+            Self::Regexp(pattern) => compile(&pattern.part).is_ok_and(|part| part.is_match(value)),
         }
     }
 }
+
+/// The expression with the classes that RE2 limits to ASCII written out.
+fn as_re2(text: &str) -> Result<String, PatternError> {
+    let tree = Parser::new()
+        .parse(text)
+        .map_err(|error| PatternError::Syntax {
+            at: error.span().start.offset,
+            reason: error.kind().to_string(),
+        })?;
+    let differences = regex_syntax::ast::visit(&tree, Differences::default())?;
+    let mut written = String::with_capacity(text.len());
+    let mut copied = 0;
+    for (span, stand_in) in differences {
+        written.push_str(text.get(copied..span.start.offset).unwrap_or_default());
+        written.push_str(stand_in);
+        copied = span.end.offset;
+    }
+    written.push_str(text.get(copied..).unwrap_or_default());
+    Ok(written)
+}
+
+/// Where the `regex` crate reads a text otherwise than RE2, in the order of the text, with what
+/// means to it what the text means to RE2.
+#[derive(Default)]
+struct Differences(Vec<(Span, &'static str)>);
+
+impl Visitor for Differences {
+    type Output = Vec<(Span, &'static str)>;
+    type Err = PatternError;
+
+    fn finish(self) -> Result<Self::Output, PatternError> {
+        Ok(self.0)
+    }
+
+    fn visit_pre(&mut self, ast: &Ast) -> Result<(), PatternError> {
+        match ast {
+            Ast::ClassPerl(class) => {
+                let ascii = match (&class.kind, class.negated) {
+                    (ClassPerlKind::Digit, false) => "[0-9]",
+                    (ClassPerlKind::Digit, true) => "[^0-9]",
+                    (ClassPerlKind::Space, false) => r"[\t\n\f\r\x20]",
+                    (ClassPerlKind::Space, true) => r"[^\t\n\f\r\x20]",
+                    (ClassPerlKind::Word, false) => "[0-9A-Za-z_]",
+                    (ClassPerlKind::Word, true) => "[^0-9A-Za-z_]",
+                };
+                self.0.push((class.span, ascii));
+            }
+            Ast::Assertion(assertion) => match assertion.kind {
+                AssertionKind::WordBoundary => self.0.push((assertion.span, r"(?-u:\b)")),
+                AssertionKind::StartLine
+                | AssertionKind::EndLine
+                | AssertionKind::StartText
+                | AssertionKind::EndText => {}
+                _ => return Err(other_meaning(assertion.span)),
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn visit_class_set_item_pre(&mut self, item: &ClassSetItem) -> Result<(), PatternError> {
+        match item {
+            ClassSetItem::Perl(class) => {
+                let ascii = match (&class.kind, class.negated) {
+                    (ClassPerlKind::Digit, false) => "0-9",
+                    (ClassPerlKind::Digit, true) => "[^0-9]",
+                    (ClassPerlKind::Space, false) => r"\t\n\f\r\x20",
+                    (ClassPerlKind::Space, true) => r"[^\t\n\f\r\x20]",
+                    (ClassPerlKind::Word, false) => "0-9A-Za-z_",
+                    (ClassPerlKind::Word, true) => "[^0-9A-Za-z_]",
+                };
+                self.0.push((class.span, ascii));
+                Ok(())
+            }
+            ClassSetItem::Bracketed(class) => Err(other_meaning(class.span)),
+            _ => Ok(()),
+        }
+    }
+
+    fn visit_class_set_binary_op_pre(&mut self, op: &ClassSetBinaryOp) -> Result<(), PatternError> {
+        Err(other_meaning(op.span))
+    }
+}
+
+const fn other_meaning(span: Span) -> PatternError {
+    PatternError::OtherMeaning {
+        at: span.start.offset,
+    }
+}
+
 fn compile(text: &str) -> Result<Regex, PatternError> {
     RegexBuilder::new(text)
         .size_limit(MAX_COMPILED)
@@ -107,6 +211,7 @@ fn compile(text: &str) -> Result<Regex, PatternError> {
                 let text = error.to_string();
                 let reason = text.lines().last().unwrap_or_default();
                 PatternError::Syntax {
+                    at: 0,
                     reason: reason.trim_start_matches("error: ").to_owned(),
                 }
             }
@@ -142,10 +247,21 @@ pub enum PatternError {
     #[error("an empty pattern")]
     Empty,
     /// It is not a regular expression.
-    #[error("not a regular expression: {reason}")]
+    #[error("not a regular expression: {reason} (byte {at})")]
     Syntax {
+        /// The byte where it goes wrong.
+        at: usize,
         /// What is wrong.
         reason: String,
+    },
+    /// RE2, and with it cosign, reads a part of it otherwise.
+    #[error(
+        "a regular expression that other tools read otherwise: no class in a class, `&&`, `--`, `~~` or \
+         `\\B`, please (byte {at})"
+    )]
+    OtherMeaning {
+        /// The byte where that part begins.
+        at: usize,
     },
     /// It is too large.
     #[error("a regular expression that is too large")]
@@ -173,6 +289,45 @@ mod tests {
         }
         let either = Pattern::regexp("a|ab").expect("a pattern");
         assert!(either.matches("ab") && !either.matches("abc") && !either.matches("xa"));
+    }
+
+    #[test]
+    fn classes_are_those_of_re2() {
+        let eastern = "v\u{661}";
+        for (text, takes, leaves) in [
+            (r"v\d", "v1", eastern),
+            (r"v[\d.]+", "v1.2", eastern),
+            (r"v[^\D]", "v1", eastern),
+            (r"v\w", "v_", "v\u{e9}"),
+            (r"v\s", "v\t", "v\u{a0}"),
+            (r"v\S", "v\u{a0}", "v "),
+            (r"\bv\b.", "v\u{e9}", "vw"),
+            (r"(?i)ACME/v", "acme/V", "acme/w"),
+            (r"v\p{L}", "v\u{e9}", "v1"),
+            (r"v\p{Greek}", "v\u{3b1}", "va"),
+            (r"v[[:digit:]]", "v1", eastern),
+            (r"v\\d", r"v\d", "v1"),
+        ] {
+            let pattern = Pattern::regexp(text).expect("a pattern");
+            assert!(pattern.matches(takes), "{text} takes {takes}");
+            assert!(!pattern.matches(leaves), "{text} leaves {leaves}");
+        }
+        for text in [
+            "v[a[b]]",
+            "v[a-z&&b]",
+            "v[a-z--b]",
+            "v[a~~b]",
+            r"v\B",
+            r"v\b{start}",
+        ] {
+            assert!(
+                matches!(
+                    Pattern::regexp(text),
+                    Err(PatternError::OtherMeaning { .. })
+                ),
+                "{text}"
+            );
+        }
     }
 
     #[test]

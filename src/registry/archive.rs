@@ -84,7 +84,7 @@ impl Archive {
                     }
                     if let Some(name) = layout_name(&name) {
                         if !regular {
-                            return Err(LayoutFault::Duplicate(name.to_owned()));
+                            return Err(LayoutFault::NotAFile);
                         }
                         let entry = Entry { offset: body, size };
                         let before = entries.insert(name.to_owned(), entry);

@@ -85,6 +85,17 @@ impl Guard {
         }
     }
 
+    /// Judges all addresses of a name. One that is forbidden spoils the name: it is either a mistake
+    /// or an attempt.
+    fn judge_all(
+        &self,
+        addresses: impl Iterator<Item = SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, Forbidden> {
+        addresses
+            .map(|address| self.judge(address.ip()).map(|()| address))
+            .collect()
+    }
+
     fn judge_v4(&self, address: Ipv4Addr) -> Result<(), Forbidden> {
         let [first, second, ..] = address.octets();
         let kind = if first == 0 {
@@ -155,20 +166,9 @@ impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = Arc::clone(&self.0);
         Box::pin(async move {
-            let mut allowed = Vec::new();
-            let mut blocked = None;
-            for address in tokio::net::lookup_host((name.as_str(), 0)).await? {
-                match guard.judge(address.ip()) {
-                    Ok(()) => allowed.push(address),
-                    Err(kind) => blocked = Some(kind),
-                }
-            }
-            // One forbidden address spoils the name: it is either a mistake or an attempt.
-            if let Some(kind) = blocked {
-                return Err(Blocked(kind).into());
-            }
-            let addresses: Addrs =
-                Box::new(allowed.into_iter().collect::<Vec<SocketAddr>>().into_iter());
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let allowed = guard.judge_all(found).map_err(Blocked)?;
+            let addresses: Addrs = Box::new(allowed.into_iter());
             Ok(addresses)
         })
     }
@@ -227,6 +227,67 @@ mod tests {
             ("http://192.0.2.1/", Ok(())),
         ] {
             assert_eq!(judge(Egress::PublicOnly, url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn one_forbidden_address_spoils_a_name() {
+        let judge_all = |egress, addresses: &[&str]| {
+            let low_ports = Vec::new();
+            let addresses = addresses
+                .iter()
+                .map(|text| SocketAddr::new(text.parse().expect("an address"), 0));
+            let judged = Guard { egress, low_ports }.judge_all(addresses);
+            judged.map(|allowed| allowed.len())
+        };
+        for (addresses, local, public) in [
+            (&["192.0.2.1", "2001:db8::1"][..], Ok(2), Ok(2)),
+            (&["192.0.2.1", "127.0.0.1"], Ok(2), Err(Forbidden::Loopback)),
+            (&["10.0.0.1", "192.0.2.1"], Ok(2), Err(Forbidden::Private)),
+            (
+                &["192.0.2.1", "169.254.169.254"],
+                Err(Forbidden::LinkLocal),
+                Err(Forbidden::LinkLocal),
+            ),
+            (
+                &["fd00:ec2::254", "192.0.2.1"],
+                Err(Forbidden::Metadata),
+                Err(Forbidden::Metadata),
+            ),
+        ] {
+            assert_eq!(judge_all(Egress::Local, addresses), local, "{addresses:?}");
+            let judged = judge_all(Egress::PublicOnly, addresses);
+            assert_eq!(judged, public, "{addresses:?}");
+        }
+    }
+
+    /// Names that are addresses are read without asking anybody.
+    #[tokio::test]
+    async fn what_the_resolver_finds_is_judged() {
+        let resolve = async |egress, name: &str| {
+            let low_ports = Vec::new();
+            let resolver = GuardedResolver(Arc::new(Guard { egress, low_ports }));
+            match resolver.resolve(name.parse().expect("a name")).await {
+                Ok(addresses) => Ok(addresses.count()),
+                Err(error) => Err(error.downcast_ref().map(|Blocked(kind)| *kind)),
+            }
+        };
+        for (name, local, public) in [
+            ("192.0.2.1", Ok(1), Ok(1)),
+            ("127.0.0.1", Ok(1), Err(Some(Forbidden::Loopback))),
+            (
+                "169.254.169.254",
+                Err(Some(Forbidden::LinkLocal)),
+                Err(Some(Forbidden::LinkLocal)),
+            ),
+            (
+                "fd00:ec2::254",
+                Err(Some(Forbidden::Metadata)),
+                Err(Some(Forbidden::Metadata)),
+            ),
+        ] {
+            assert_eq!(resolve(Egress::Local, name).await, local, "{name}");
+            assert_eq!(resolve(Egress::PublicOnly, name).await, public, "{name}");
         }
     }
 }

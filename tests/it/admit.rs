@@ -3,6 +3,8 @@
 //! Every refusal has a twin in the same test that differs in one thing and is allowed. Names such as
 //! `T-REG-07` are the ids of the threat list that the cases come from.
 
+mod attestation;
+mod hostile;
 mod platform;
 pub(crate) mod shop;
 
@@ -36,6 +38,7 @@ fn fallback() -> Config {
     }
 }
 
+/// T-REG-23: whoever signs an index vouches for what it lists; the same index unsigned is nothing.
 #[tokio::test]
 async fn covers_says_which_manifests_need_a_signature() {
     let mut shop = Shop::open(Config::default()).await;
@@ -179,7 +182,7 @@ async fn an_entry_in_disguise_does_not_escape_coverage() {
     }
 }
 
-/// A login page where the referrers should be is no proof that there are none.
+/// T-REG-07: a login page where the referrers should be is no proof that there are none.
 #[tokio::test]
 async fn an_answer_that_is_no_list_is_not_an_absence() {
     let shop = Shop::open(Config::default()).await;
@@ -227,7 +230,7 @@ async fn indexes_in_indexes_are_walked_and_bounded() {
     assert_eq!(verdict(&shop.ask(wide).await), ["allow"]);
 }
 
-/// T-REG-07, T-REG-08, T-REG-19: how looking for evidence can fail, and what that means.
+/// T-REG-07: how looking for evidence can fail, and what that means.
 #[tokio::test]
 async fn a_failed_look_up_is_never_unsigned() {
     for config in [Config::default(), fallback()] {
@@ -272,6 +275,7 @@ async fn a_failed_look_up_is_never_unsigned() {
     }
 }
 
+/// T-REG-08: among others, a layer whose bytes are not those of its descriptor.
 #[tokio::test]
 async fn evidence_that_cannot_be_read_is_a_gap_and_lying_evidence_is_refused() {
     let shop = Shop::open(Config::default()).await;
@@ -320,6 +324,20 @@ async fn the_image_itself_must_be_what_its_digest_says() {
     ] {
         shop.registry.inject(Fault::new(kind.clone()).path(&path));
         assert_eq!(verdict(&shop.ask(shop.index).await), [expected], "{kind:?}");
+        shop.registry.clear_faults();
+    }
+    assert_eq!(verdict(&shop.ask(shop.index).await), ["allow"]);
+    // Evidence that holds does not stand in for an image that could not be read.
+    for (kind, expected) in [
+        (FaultKind::status(403), "registry-forbidden"),
+        (FaultKind::status(429), "registry-rate-limited"),
+        (FaultKind::status(500), "registry-unavailable"),
+        (FaultKind::Reset, "registry-unreachable"),
+    ] {
+        shop.registry.inject(Fault::new(kind.clone()).path(&path));
+        let report = shop.ask(shop.index).await;
+        assert_eq!(verdict(&report), [expected], "{kind:?}");
+        assert_eq!(report.decision.outcome(), Outcome::Undecided, "{kind:?}");
         shop.registry.clear_faults();
     }
     assert_eq!(verdict(&shop.ask(shop.index).await), ["allow"]);
@@ -447,6 +465,7 @@ async fn evidence_is_found_on_the_last_page_and_behind_a_wrong_artifact_type() {
     }
 }
 
+/// T-REG-24.
 #[tokio::test]
 async fn a_child_is_covered_by_its_parent_only_when_both_are_named_so() {
     let mut shop = Shop::open(Config::default()).await;

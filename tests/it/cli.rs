@@ -1,6 +1,7 @@
 //! The command line as its users meet it: the real binary, its exit code, and what it says.
 
 mod answers;
+mod archives;
 mod blob;
 mod flags;
 mod network;

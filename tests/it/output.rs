@@ -167,6 +167,39 @@ async fn an_allowed_index_with_everything_signed() {
 }
 
 #[tokio::test]
+async fn an_allowed_index_that_is_odd() {
+    let mut shop = shop(Covers::Index).await;
+    shop.scope.thoroughness = Thoroughness::Everything;
+    let entries = [shop.amd64, shop.arm64].map(|image| shop.entry(image, "linux", "arm64"));
+    let index = shop.put_index(&entries);
+    shop.sign(index);
+    let report = shop.ask(index).await;
+    snapshot("odd-index", &[report], &shop.registry.host());
+}
+
+#[tokio::test]
+async fn an_allowed_attestation_is_an_envelope_to_scripts_of_cosign() {
+    let mut shop = shop(Covers::Index).await;
+    let kind = "https://spdx.dev/Document";
+    shop.demand = Demand::Attestation {
+        predicate_types: vec![kind.to_owned()],
+    };
+    let content = Content::attestation(REPO, shop.index, kind, &serde_json::json!({"a": 1}));
+    let minted = shop.minted(content.clone());
+    shop.attach(shop.index, &minted);
+    // Of another type, so it is not what was asked for.
+    shop.attest(shop.index, "https://slsa.dev/provenance/v1");
+    shop.scope.thoroughness = Thoroughness::Everything;
+    let reports = [shop.ask(shop.index).await];
+    let out = written(&reports, Format::CosignJson, Look::default());
+    let lines: Vec<Value> = out
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert_eq!(lines, [minted.bundle_json("0.3")["dsseEnvelope"].clone()]);
+}
+
+#[tokio::test]
 async fn a_denied_index_whose_platforms_nobody_signed() {
     let shop = shop(Covers::IndexAndPlatforms).await;
     shop.sign(shop.index);

@@ -2,7 +2,7 @@
 
 mod credentials;
 mod discovery;
-mod layout;
+pub(crate) mod layout;
 mod remote;
 
 use std::time::Duration;
@@ -133,7 +133,7 @@ fn source_with(settings: Settings, keyring: Keyring, remote: RemoteSettings) -> 
 }
 
 /// A keyring with one name and password for a host.
-fn keyring(host: &str, user: &str, password: &str) -> Keyring {
+pub(crate) fn keyring(host: &str, user: &str, password: &str) -> Keyring {
     let config = json!({"auths": {host: {"username": user, "password": password}}});
     let bytes = config.to_string();
     Keyring::from_docker_config("config.json", bytes.as_bytes(), Helpers::Run).unwrap()

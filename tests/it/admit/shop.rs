@@ -31,6 +31,7 @@ use scgate::registry::Source;
 use scgate::sandbox::mint::Content;
 use scgate::sandbox::mint::GithubActions;
 use scgate::sandbox::mint::LegacyChain;
+use scgate::sandbox::mint::LegacyLayer;
 use scgate::sandbox::mint::Mint;
 use scgate::sandbox::mint::Minted;
 use scgate::sandbox::mint::Order;
@@ -62,6 +63,8 @@ pub(crate) struct Shop {
     pub(crate) limits: Limits,
     pub(crate) scope: Scope,
     pub(crate) demand: Demand,
+    pub(crate) annotations: Vec<(String, String)>,
+    pub(crate) keyring: Keyring,
     pub(crate) seconds: u64,
 }
 
@@ -84,6 +87,8 @@ impl Shop {
             limits: Limits::default(),
             scope: Scope::default(),
             demand: Demand::Signature,
+            annotations: Vec::new(),
+            keyring: Keyring::default(),
             seconds: 20,
             registry,
         };
@@ -183,6 +188,15 @@ impl Shop {
             .put_manifest(REPO, media_type::IMAGE, referrer.bytes(), None)
     }
 
+    /// Pushes a manifest that differs from one that is there.
+    pub(crate) fn changed(&self, digest: Digest, change: impl FnOnce(&mut Value)) -> Digest {
+        let (kind, bytes) = self.registry.manifest(REPO, digest).unwrap();
+        let mut manifest = serde_json::from_slice(&bytes).unwrap();
+        change(&mut manifest);
+        self.registry
+            .put_manifest(REPO, &kind, manifest.to_string(), None)
+    }
+
     /// Signs as cosign 2 does: layers under a `.sig` tag, `copies` of them by strangers first.
     pub(crate) fn sign_legacy(&self, digest: Digest, strangers: usize, genuine: bool) {
         let content = || Content::simple_signing(REPO, digest, &BTreeMap::new());
@@ -200,7 +214,12 @@ impl Shop {
         if genuine {
             layers.push(self.minted(content()).legacy_layer(LegacyChain::Full));
         }
-        let manifest = legacy_manifest(&layers);
+        self.attach_legacy(digest, &layers);
+    }
+
+    /// Puts layers under the `.sig` tag of a digest.
+    pub(crate) fn attach_legacy(&self, digest: Digest, layers: &[LegacyLayer]) {
+        let manifest = legacy_manifest(layers);
         for blob in &manifest.blobs {
             self.registry.put_blob(REPO, blob.clone());
         }
@@ -223,7 +242,7 @@ impl Shop {
                 },
             }],
             demand: self.demand.clone(),
-            annotations: Vec::new(),
+            annotations: self.annotations.clone(),
             covers: self.covers,
             platforms: self.platforms.clone(),
             signed_timestamp: SignedTimestamp::Optional,
@@ -248,7 +267,7 @@ impl Shop {
         settings.read_timeout = Duration::from_secs(2);
         Source::Remote(Remote::new(
             Transport::new(settings).unwrap(),
-            Keyring::default(),
+            self.keyring.clone(),
             RemoteSettings::default(),
             self.limits.clone(),
         ))
@@ -264,15 +283,13 @@ impl Shop {
     }
 
     pub(crate) async fn ask_for(&self, what: &str, parent: Option<Digest>) -> Report {
+        self.ask_about(&self.reference(what), parent).await
+    }
+
+    pub(crate) async fn ask_about(&self, image: &Reference, parent: Option<Digest>) -> Report {
         let deadline = Deadline::after(Duration::from_secs(self.seconds));
         self.gate()
-            .admit(
-                &self.source(),
-                &self.reference(what),
-                parent,
-                now(),
-                deadline,
-            )
+            .admit(&self.source(), image, parent, now(), deadline)
             .await
     }
 }

@@ -167,6 +167,7 @@ fn a_managed_key_signs_files_too() {
     }
 }
 
+/// T-DSSE-10: an attestation where a signature over a file is demanded.
 #[test]
 fn a_statement_about_a_file_is_no_signature_over_it() {
     let world = World::new();

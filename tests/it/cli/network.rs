@@ -2,12 +2,15 @@
 
 use std::fs;
 
+use scgate::model::Digest;
 use scgate::sandbox::registry::Auth;
 use scgate::sandbox::registry::Config;
 use scgate::sandbox::registry::Fault;
 use scgate::sandbox::registry::FaultKind;
+use scgate::sandbox::registry::Registry;
 use scgate::sandbox::registry::Tls;
 use scgate::sandbox::registry::User;
+use serde_json::Value;
 use serde_json::json;
 
 use crate::admit::shop::REPO;
@@ -15,6 +18,9 @@ use crate::admit::shop::Shop;
 use crate::runner::Run;
 use crate::runner::scgate;
 use crate::world::write_layout;
+
+/// Where signatures lie that are not beside their image.
+const SIGNATURES: &str = "acme/signatures";
 
 /// A registry, and the words that ask about what is in it.
 struct World {
@@ -127,6 +133,81 @@ async fn a_signature_repository_is_named_by_flag_or_by_the_variable_of_cosign() 
         .variable("COSIGN_REPOSITORY", "a b")
         .exits(2)
         .complains("a b");
+}
+
+/// Moves the signature of the image to `acme/signatures`, in its own registry and in another.
+fn move_signature(shop: &Shop, elsewhere: &Registry) {
+    let referrer = shop.sign(shop.index);
+    let (kind, bytes) = shop.registry.manifest(REPO, referrer).unwrap();
+    let manifest: Value = serde_json::from_slice(&bytes).unwrap();
+    let layers = manifest["layers"].as_array().unwrap();
+    for registry in [&shop.registry, elsewhere] {
+        for blob in layers.iter().chain([&manifest["config"]]) {
+            let digest = Digest::parse(blob["digest"].as_str().unwrap()).unwrap();
+            let blob = shop.registry.blob(REPO, digest).unwrap();
+            registry.put_blob(SIGNATURES, blob);
+        }
+        registry.put_manifest(SIGNATURES, &kind, bytes.clone(), None);
+    }
+    shop.registry.delete_manifest(REPO, referrer);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_variable_of_cosign_does_not_say_who_is_told_a_password() {
+    let config = || Config {
+        auth: Auth::Basic(vec![User::new("alice", "wonderland")]),
+        ..Config::default()
+    };
+    let world = World::open_with(config()).await;
+    let elsewhere = Registry::start(config()).await.unwrap();
+    move_signature(&world.shop, &elsewhere);
+    let own = format!("{}/{SIGNATURES}", world.shop.registry.host());
+    let other = format!("{}/{SIGNATURES}", elsewhere.host());
+    let ask = || {
+        world.ask().and([world.image(":1.0")]).and([
+            "--registry-username=alice",
+            "--registry-password=wonderland",
+        ])
+    };
+    let variable = "COSIGN_REPOSITORY";
+    assert_eq!(ask().exits(1).codes(), ["no-signature"]);
+    ask().variable(variable, &own).exits(0);
+    ask().and(["--signature-repository", &own]).exits(0);
+    let told = || {
+        let requests = elsewhere.requests();
+        assert!(!requests.is_empty());
+        elsewhere.clear_requests();
+        requests
+            .iter()
+            .any(|request| request.authorization.is_some())
+    };
+    let said = ask().variable(variable, &other).exits(3);
+    assert_eq!(said.codes(), ["registry-unauthorized"]);
+    assert!(!told());
+    // On the command line it is the operator who names it.
+    ask().and(["--signature-repository", &other]).exits(0);
+    assert!(told());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_variable_of_cosign_does_not_say_whose_certificate_goes_unverified() {
+    let config = || Config {
+        tls: Tls::On,
+        ..Config::default()
+    };
+    let world = World::open_with(config()).await;
+    let elsewhere = Registry::start(config()).await.unwrap();
+    move_signature(&world.shop, &elsewhere);
+    let own = format!("{}/{SIGNATURES}", world.shop.registry.host());
+    let other = format!("{}/{SIGNATURES}", elsewhere.host());
+    let ask = || {
+        let image = [world.image(":1.0")];
+        world.ask().and(image).and(["--allow-insecure-registry"])
+    };
+    ask().variable("COSIGN_REPOSITORY", &own).exits(0);
+    let said = ask().variable("COSIGN_REPOSITORY", &other).exits(3);
+    assert_eq!(said.codes(), ["registry-unreachable"]);
+    ask().and(["--signature-repository", &other]).exits(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

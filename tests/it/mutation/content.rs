@@ -118,7 +118,7 @@ pub(super) const ROWS: &[Row] = &[
     denied("raw annotations", LayerSig, Change::Bytes(|b| super::swap(b, b"null", b"{}")), Code::SignatureInvalid),
     denied("raw document, white space", LayerSig, Change::Bytes(|b| b.push(b'\n')), Code::SignatureInvalid),
     denied("raw signature of a document", LayerSig, Change::Parts(|m| flip(&mut m.signature)), Code::SignatureInvalid),
-    allowed("docker-reference is a name that copying changes", LayerSig, Change::Order(|o| text(o, |t| swap_text(t, "acme/shop", "evil/shop")))),
+    allowed("T-REG-16 docker-reference is a name that copying changes", LayerSig, Change::Order(|o| text(o, |t| swap_text(t, "acme/shop", "evil/shop")))),
     denied("DSSE-13 other type", LayerSig, Change::Order(|o| text(o, |t| swap_text(t, "cosign container", "atomic container"))), Code::PayloadMalformed),
     denied("DSSE-13 no type", LayerSig, Change::Order(|o| text(o, |t| swap_text(t, ",\"type\":\"cosign container image signature\"", ""))), Code::PayloadMalformed),
     denied("DSSE-13 no digest", LayerSig, Change::Order(|o| text(o, |t| swap_text(t, "docker-manifest-digest", "other"))), Code::PayloadMalformed),

@@ -66,10 +66,12 @@ const ELSEWHERE: &[(&str, &[Code])] = &[
 /// Cases of the threat list without a row, and why.
 const ELSEWHERE_CASES: &[(&str, &[&str])] = &[
     (
-        "thresholds and state are the policy's",
-        &[
-            "LOG-14", "LOG-15", "DSSE-11", "DSSE-12", "DSSE-14", "DSSE-10",
-        ],
+        "what the policy demands of the evidence: `admit`",
+        &["DSSE-10", "DSSE-11", "DSSE-12", "DSSE-14"],
+    ),
+    (
+        "no state is kept and no log is asked",
+        &["LOG-14", "LOG-15"],
     ),
     ("an error of loading, not a verdict: `keys.rs`", &["LOG-19"]),
     ("needs a small cap: `shape.rs`", &["BUN-08"]),

@@ -13,6 +13,7 @@ use scgate::sandbox::registry::Auth;
 use scgate::sandbox::registry::Config;
 use scgate::sandbox::registry::Fault;
 use scgate::sandbox::registry::FaultKind;
+use scgate::sandbox::registry::Tls;
 use scgate::sandbox::registry::TokenAuth;
 use scgate::sandbox::registry::User;
 use serde_json::json;
@@ -184,6 +185,7 @@ async fn other_challenges_before_the_one_that_counts_are_passed_over() {
     assert_eq!(world.registry.token_exchanges(), 1);
 }
 
+/// T-REG-13.
 #[tokio::test]
 async fn credentials_of_another_host_port_or_path_are_not_sent() {
     let world = World::start(basic()).await;
@@ -197,6 +199,7 @@ async fn credentials_of_another_host_port_or_path_are_not_sent() {
         format!("{host}/team/ap"),
         format!("localhost:{port}"),
         format!("evil.test/{host}"),
+        format!("127.0.0.1.evil.test:{port}"),
     ] {
         world.registry.clear_requests();
         let error = read(&world, &source(keyring(&key, "alice", "hunter2")))
@@ -231,6 +234,7 @@ async fn told(realm: &str, thief: &World, pairs: &[(&str, &str)]) -> (Vec<bool>,
     (told, error.code(), error.to_string())
 }
 
+/// T-REG-12.
 #[tokio::test]
 async fn a_token_server_elsewhere_gets_no_credentials() {
     let thief = World::start(tokens(|_| {})).await;
@@ -258,6 +262,94 @@ async fn a_token_server_elsewhere_gets_no_credentials() {
         assert_eq!(told_it, [false; 0], "{realm}");
         assert_eq!(code, DenyCode::RegistryRefused, "{realm}: {text}");
     }
+}
+
+/// A registry over TLS, a source that trusts it and has its password, and what its token server saw.
+async fn over_tls(change: impl FnOnce(&mut TokenAuth), pairs: &[(&str, &str)]) -> (World, Source) {
+    let config = Config {
+        tls: Tls::On,
+        ..tokens(change)
+    };
+    let world = World::start(config).await;
+    let mut settings = settings();
+    let ca = world.registry.ca_pem().unwrap();
+    settings.trust_authorities(ca.as_bytes()).unwrap();
+    let mut remote = RemoteSettings::default();
+    remote.token_servers = pairs
+        .iter()
+        .map(|(from, to)| ((*from).to_owned(), (*to).to_owned()))
+        .collect();
+    let keyring = keyring(&world.registry.host(), "alice", "hunter2");
+    let source = source_with(settings, keyring, remote);
+    (world, source)
+}
+
+/// T-REG-12: credentials go to a token server under another name on the operator's word alone.
+#[tokio::test]
+async fn a_token_server_elsewhere_gets_credentials_where_the_operator_paired_it() {
+    use DenyCode::RegistryUnauthorized;
+    for (pairs, anonymous_pull, told, expected) in [
+        (&[("127.0.0.1", "localhost")][..], false, true, Ok(())),
+        (&[], false, false, Err(RegistryUnauthorized)),
+        (
+            &[("localhost", "127.0.0.1")],
+            false,
+            false,
+            Err(RegistryUnauthorized),
+        ),
+        (
+            &[("127.0.0.1", "localhost.evil.test")],
+            false,
+            false,
+            Err(RegistryUnauthorized),
+        ),
+        (
+            &[("127.0.0", "localhost")],
+            false,
+            false,
+            Err(RegistryUnauthorized),
+        ),
+        // What is public is read with a token of nobody.
+        (&[], true, false, Ok(())),
+    ] {
+        let (world, source) = over_tls(|auth| auth.anonymous_pull = anonymous_pull, pairs).await;
+        let port = world.registry.address().port();
+        let realm = FaultKind::Realm(format!("https://localhost:{port}/token"));
+        world.registry.inject(Fault::new(realm).times(1));
+        let outcome = read(&world, &source).await.map(drop);
+        assert_eq!(outcome.map_err(|error| error.code()), expected, "{pairs:?}");
+        let mut asked = world.registry.requests();
+        asked.retain(|request| request.path == "/token");
+        let sent: Vec<_> = asked.iter().map(|r| r.authorization.is_some()).collect();
+        assert_eq!(sent, [told], "{pairs:?}");
+    }
+    // Not over plain HTTP, whatever the operator says.
+    let thief = World::start(tokens(|_| {})).await;
+    let realm = format!("http://localhost:{}/token", thief.registry.address().port());
+    let (told_it, code, _) = told(&realm, &thief, &[("127.0.0.1", "localhost")]).await;
+    assert_eq!((told_it, code), (vec![false], RegistryUnauthorized));
+}
+
+/// T-REG-12: whoever is spoken to over TLS names no token server without it.
+#[tokio::test]
+async fn a_token_server_without_tls_is_not_asked_for_a_registry_with_it() {
+    let thief = World::start(tokens(|auth| auth.anonymous_pull = true)).await;
+    for (realm, expected) in [
+        (None, Ok(())),
+        (
+            Some(thief.registry.url() + "/token"),
+            Err(DenyCode::RegistryRefused),
+        ),
+    ] {
+        let (world, source) = over_tls(|auth| auth.anonymous_pull = true, &[]).await;
+        if let Some(realm) = realm {
+            let fault = Fault::new(FaultKind::Realm(realm));
+            world.registry.inject(fault.path("/manifests/"));
+        }
+        let outcome = read(&world, &source).await.map(drop);
+        assert_eq!(outcome.map_err(|error| error.code()), expected);
+    }
+    assert_eq!(thief.lines(), [""; 0]);
 }
 
 #[tokio::test]

@@ -86,6 +86,7 @@ async fn all_ways_are_read_and_united_with_each_digest_once() {
     assert_eq!(listing.candidates[0].descriptor.digest, prefixed);
 }
 
+/// T-REG-07.
 #[tokio::test]
 async fn only_a_true_404_on_every_way_is_nothing() {
     // Without the API, and with it.
@@ -168,6 +169,7 @@ async fn a_refused_api_counts_as_missing_only_beside_a_fallback_list() {
     assert_eq!(found(&world).await, (vec![], vec![]));
 }
 
+/// T-REG-19.
 #[tokio::test]
 async fn a_wrong_type_of_answer_is_read_for_what_it_is() {
     // A list with parameters in its type, and a list under another type, are lists.
@@ -191,14 +193,19 @@ async fn a_wrong_type_of_answer_is_read_for_what_it_is() {
         .inject(Fault::new(FaultKind::HtmlOk).path("/referrers/"));
     let expected = vec![(Way::FallbackTag, one)];
     assert_eq!(found(&world).await, (expected, vec![]));
-    // Something else under the type of a list is broken.
+    // Something else under the type of a list is broken, also where the fallback tag has a list.
     let world = World::start(config(Referrers::Api)).await;
-    let kind = FaultKind::OtherManifest("{}".into());
-    world.registry.inject(Fault::new(kind).path("/referrers/"));
-    assert_eq!(
-        found(&world).await,
-        (vec![], vec![DenyCode::RegistryMalformed])
-    );
+    let one = put_evidence(&world.registry, Some(world.image), 1, None);
+    put_index(&world.registry, &[one], &fallback_tag(world.image));
+    let (_, image) = world.registry.manifest(REPO, world.image).unwrap();
+    for bytes in [image, "{}".into()] {
+        let kind = FaultKind::OtherManifest(bytes);
+        world.registry.inject(Fault::new(kind).path("/referrers/"));
+        let expected = vec![(Way::FallbackTag, one)];
+        let gaps = vec![DenyCode::RegistryMalformed];
+        assert_eq!(found(&world).await, (expected, gaps));
+        world.registry.clear_faults();
+    }
 }
 
 #[tokio::test]
@@ -265,6 +272,7 @@ async fn all_pages_are_read_and_a_broken_one_is_a_gap() {
     }
 }
 
+/// T-REG-18: the bound on pages.
 #[tokio::test]
 async fn more_pages_than_are_read_are_a_refusal() {
     for (count, gaps) in [(20, vec![]), (21, vec![DenyCode::LimitExceeded])] {
@@ -281,6 +289,7 @@ async fn more_pages_than_are_read_are_a_refusal() {
     }
 }
 
+/// T-REG-18: pages without end.
 #[tokio::test]
 async fn links_that_lead_elsewhere_or_nowhere_end_the_listing() {
     let elsewhere = World::start(config(Referrers::Api)).await;

@@ -155,11 +155,18 @@ fn unpack(archive: &Path, into: &Path) {
 }
 
 /// A tar archive under construction.
-#[derive(Default)]
-struct Tar(Vec<u8>);
+#[derive(Clone, Default)]
+pub(crate) struct Tar(Vec<u8>);
 
 impl Tar {
-    fn entry(mut self, kind: u8, name: &str, body: &[u8]) -> Self {
+    /// What is there of an archive, without the zeros at its end.
+    pub(crate) fn reopened(mut bytes: Vec<u8>) -> Self {
+        let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        bytes.truncate(end.next_multiple_of(512));
+        Self(bytes)
+    }
+
+    pub(crate) fn entry(mut self, kind: u8, name: &str, body: &[u8]) -> Self {
         let mut header = [0; 512];
         header[..name.len()].copy_from_slice(name.as_bytes());
         header[124..135].copy_from_slice(format!("{:011o}", body.len()).as_bytes());
@@ -174,15 +181,28 @@ impl Tar {
         self
     }
 
-    fn file(self, name: &str, body: &[u8]) -> Self {
+    pub(crate) fn file(self, name: &str, body: &[u8]) -> Self {
         self.entry(b'0', name, body)
     }
 
     /// With the zeros that mark the end.
-    fn ended(&self) -> Vec<u8> {
+    pub(crate) fn ended(&self) -> Vec<u8> {
         let mut bytes = self.0.clone();
         bytes.resize(bytes.len() + 1024, 0);
         bytes
+    }
+
+    /// A pax header with these records, for the next entry.
+    pub(crate) fn pax(self, records: &[(&str, &str)]) -> Self {
+        let mut body = String::new();
+        for (key, value) in records {
+            // The length counts itself.
+            let rest = format!(" {key}={value}\n");
+            let short = rest.len() + 2;
+            let length = if short < 100 { short } else { short + 1 };
+            body += &format!("{length}{rest}");
+        }
+        self.entry(b'x', "x", body.as_bytes())
     }
 
     fn write(&self, dir: &Path) -> PathBuf {
@@ -247,7 +267,7 @@ fn names_that_lead_out_of_the_archive_and_links_are_not_read() {
             }
         }
     };
-    let with = |kind, name: &str| Tar(good.0.clone()).entry(kind, name, &image);
+    let with = |kind, name: &str| good.clone().entry(kind, name, &image);
     assert!(is_there(with(b'0', &name)));
     assert!(is_there(with(0, &format!("./{name}"))));
     for (kind, name) in [
@@ -259,38 +279,63 @@ fn names_that_lead_out_of_the_archive_and_links_are_not_read() {
     }
     // What readers could differ about: links and directories with a content, and anything but a
     // plain file under a name of the layout.
-    for (kind, name) in [
-        (b'1', name.clone()),
-        (b'2', name.clone()),
-        (b'5', "elsewhere/".to_owned()),
-        (b'6', name.clone()),
-        (b'S', name.clone()),
+    for (kind, name, body, expected) in [
+        (b'1', &*name, &image[..], LayoutFault::NotAnArchive),
+        (b'2', &name, &image, LayoutFault::NotAnArchive),
+        (b'5', "elsewhere/", &image, LayoutFault::NotAnArchive),
+        (b'6', &name, &image, LayoutFault::NotAnArchive),
+        (b'1', &name, b"", LayoutFault::NotAFile),
+        (b'2', &name, b"", LayoutFault::NotAFile),
+        (b'5', &name, b"", LayoutFault::NotAFile),
+        (b'S', &name, &image, LayoutFault::NotAFile),
     ] {
-        assert!(
-            open(&with(kind, &name).write(dir.path())).is_err(),
-            "{kind} {name}"
-        );
+        let archive = good.clone().entry(kind, name, body);
+        let error = open(&archive.write(dir.path())).unwrap_err();
+        assert_eq!(error.code(), DenyCode::LayoutUnreadable, "{kind} {name}");
+        let Error::Layout { fault, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(fault, expected, "{kind} {name}");
     }
     // GNU long names and pax names are read; a sparse file is not.
-    let long = |kind, body: &[u8]| Tar(good.0.clone()).entry(kind, "x", body).file("y", &image);
+    let long = |kind, body: &[u8]| good.clone().entry(kind, "x", body).file("y", &image);
     assert!(is_there(long(b'L', format!("{name}\0").as_bytes())));
-    let record = |key: &str, value: &str| {
-        let rest = format!(" {key}={value}\n");
-        let mut length = rest.len() + 2;
-        if length.to_string().len() > 2 {
-            length += 1;
-        }
-        format!("{length}{rest}")
-    };
-    assert!(is_there(long(b'x', record("path", &name).as_bytes())));
-    let sparse = record("path", &name) + &record("GNU.sparse.major", "1");
-    let sparse = long(b'x', sparse.as_bytes());
-    assert!(open(&sparse.write(dir.path())).is_err());
+    let pax = |records: &[(&str, &str)]| good.clone().pax(records).file("y", &image);
+    assert!(is_there(pax(&[("path", &name)])));
+    let sparse = pax(&[("path", &name), ("GNU.sparse.major", "1")]);
+    let error = open(&sparse.write(dir.path())).unwrap_err();
+    assert_eq!(error.code(), DenyCode::LayoutUnreadable);
     // The last of two blobs with one name is read, and has to have the digest all the same.
     let twice = with(b'0', &name).file(&name, b"other");
     let source = open(&twice.write(dir.path())).unwrap();
     let error = block_on(source.manifest(reference.repository(), &digest, soon())).unwrap_err();
     assert_eq!(error.code(), DenyCode::DigestMismatch);
+}
+
+/// Cut anywhere, an archive would lack evidence, or worse: only a whole one is read.
+#[test]
+fn an_archive_cut_anywhere_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = image();
+    let name = blob_name(&image);
+    let tar = Tar::default()
+        .file("oci-layout", MARKER)
+        .file("index.json", &index(&[(&image, tagged("1"))]))
+        .pax(&[("path", &name)])
+        .file("x", &image)
+        .entry(b'L', "././@LongLink", b"blobs/sha256/00\0")
+        .file("y", &[1; 600]);
+    let path = tar.write(dir.path());
+    assert!(open(&path).is_ok());
+    let bytes = tar.ended();
+    let first_zeros = bytes.len() - 1024 + 512;
+    for length in 0..first_zeros {
+        fs::write(&path, &bytes[..length]).unwrap();
+        let error = open(&path).unwrap_err();
+        assert_eq!(error.code(), DenyCode::LayoutUnreadable, "{length}");
+    }
+    fs::write(&path, &bytes[..first_zeros]).unwrap();
+    assert!(open(&path).is_ok());
 }
 
 #[test]

@@ -17,6 +17,7 @@ use scgate::sandbox::registry::Fault;
 use scgate::sandbox::registry::FaultKind;
 use scgate::sandbox::registry::Tls;
 use scgate::transport::Deadline;
+use scgate::transport::Egress;
 
 use super::World;
 use super::settings;
@@ -71,6 +72,7 @@ async fn a_tag_is_read_once_and_a_digest_not_at_all() {
     assert_eq!(absent.code(), DenyCode::ImageNotFound);
 }
 
+/// T-REG-08.
 #[tokio::test]
 async fn blobs_have_the_size_and_digest_of_their_descriptor() {
     let world = World::start(Config::default()).await;
@@ -100,21 +102,26 @@ async fn blobs_have_the_size_and_digest_of_their_descriptor() {
     assert_eq!(world.lines(), [""; 0]);
 }
 
-/// What a fault makes of a manifest asked for by tag and by digest.
+/// What a fault makes of a manifest asked for by tag and by digest. Without it both are read.
 async fn outcomes(kind: FaultKind) -> [Result<(), DenyCode>; 2] {
     let world = World::start(Config::default()).await;
-    world.registry.inject(Fault::new(kind).path("/manifests/"));
     let source = source();
-    let deadline = || Deadline::after(Duration::from_secs(10));
-    let by_tag = source.resolve(&world.reference("one"), deadline()).await;
-    let repository = world.repository();
-    let by_digest = source.manifest(&repository, &world.image, deadline()).await;
-    [
-        by_tag.map(drop).map_err(|error| error.code()),
-        by_digest.map(drop).map_err(|error| error.code()),
-    ]
+    let read = async || {
+        let deadline = || Deadline::after(Duration::from_secs(10));
+        let by_tag = source.resolve(&world.reference("one"), deadline()).await;
+        let repository = world.repository();
+        let by_digest = source.manifest(&repository, &world.image, deadline()).await;
+        [
+            by_tag.map(drop).map_err(|error| error.code()),
+            by_digest.map(drop).map_err(|error| error.code()),
+        ]
+    };
+    assert_eq!(read().await, [Ok(()), Ok(())]);
+    world.registry.inject(Fault::new(kind).path("/manifests/"));
+    read().await
 }
 
+/// T-REG-09, T-REG-10.
 #[tokio::test]
 async fn every_way_a_registry_fails_has_its_own_reason() {
     use DenyCode as Code;
@@ -166,6 +173,7 @@ async fn every_way_a_registry_fails_has_its_own_reason() {
     futures_util::future::join_all(checks.map(Box::pin)).await;
 }
 
+/// T-REG-02: by tag the digest is computed; a header that disagrees refuses.
 #[tokio::test]
 async fn the_bytes_are_the_identity_whatever_a_registry_says() {
     use DenyCode as Code;
@@ -198,6 +206,14 @@ async fn the_bytes_are_the_identity_whatever_a_registry_says() {
             FaultKind::Header {
                 name: "docker-content-digest",
                 value: Some("blake3:00".to_owned()),
+            },
+            Err(Code::DigestMismatch),
+            Ok(()),
+        ),
+        (
+            FaultKind::Header {
+                name: "docker-content-digest",
+                value: Some(format!("sha512:{}", "0".repeat(128))),
             },
             Err(Code::DigestMismatch),
             Ok(()),
@@ -286,6 +302,7 @@ async fn what_a_registry_says_cannot_steer_a_terminal() {
     assert!(text.len() < 700, "{text}");
 }
 
+/// T-REG-11.
 #[tokio::test]
 async fn blobs_follow_redirects_without_credentials_and_manifests_do_not() {
     let storage = World::start(Config::default()).await;
@@ -343,6 +360,44 @@ async fn blobs_follow_redirects_without_credentials_and_manifests_do_not() {
         assert!(requests.len() <= 5, "{kind:?}");
         storage.registry.clear_faults();
     }
+}
+
+/// T-REG-11: bytes that were asked for over TLS do not come without it.
+#[tokio::test]
+async fn a_blob_over_tls_is_not_followed_to_plain_http() {
+    let over_tls = |blobs| Config {
+        tls: Tls::On,
+        blobs,
+        ..Config::default()
+    };
+    let plain = World::start(Config::default()).await;
+    let storage = World::start(over_tls(BlobDelivery::Direct)).await;
+    for world in [&plain, &storage] {
+        world.registry.put_blob(super::REPO, "payload");
+    }
+    let read = async |first: &World| {
+        let to = BlobDelivery::RedirectTo(first.registry.url());
+        let world = World::start(over_tls(to)).await;
+        let digest = world.registry.put_blob(super::REPO, "payload");
+        let mut settings = settings();
+        for world in [&world, &storage] {
+            let pem = world.registry.ca_pem().unwrap();
+            settings.trust_authorities(pem.as_bytes()).unwrap();
+        }
+        let source = source_with(settings, Keyring::default(), RemoteSettings::default());
+        let (repository, descriptor) = (world.repository(), blob(digest, 7));
+        let outcome = source.blob(&repository, &descriptor, 7, soon()).await;
+        outcome.map(drop).map_err(|error| error.code())
+    };
+    assert_eq!(read(&storage).await, Ok(()));
+    assert_eq!(read(&plain).await, Err(DenyCode::RegistryRefused));
+    // Nor from the storage that it leads to.
+    storage.registry.inject(Fault::new(FaultKind::Redirect {
+        to: plain.registry.url() + "/storage/payload",
+        status: 307,
+    }));
+    assert_eq!(read(&storage).await, Err(DenyCode::RegistryRefused));
+    assert_eq!(plain.lines(), [""; 0]);
 }
 
 #[tokio::test]
@@ -406,6 +461,29 @@ async fn hosts_that_nobody_answers_for_are_unreachable_or_refused() {
     ] {
         assert_eq!(read(host).await.code(), DenyCode::RegistryRefused, "{host}");
     }
+}
+
+/// `localhost` is a name: what it leads to is known once it is resolved.
+#[tokio::test]
+async fn a_name_that_leads_to_a_forbidden_address_is_refused() {
+    let world = World::start(Config::default()).await;
+    let name = format!("localhost:{}", world.registry.address().port());
+    let read = async |egress| {
+        let mut settings = settings();
+        settings.egress = egress;
+        let source = source_with(settings, Keyring::default(), RemoteSettings::default());
+        let outcome = source
+            .manifest(&super::repository(&name), &world.image, soon())
+            .await;
+        outcome
+            .map(drop)
+            .map_err(|error| (error.code(), error.to_string()))
+    };
+    let (code, text) = read(Egress::PublicOnly).await.unwrap_err();
+    assert_eq!(code, DenyCode::RegistryRefused);
+    assert!(text.contains("is a loopback address"), "{text}");
+    assert_eq!(world.lines(), [""; 0]);
+    assert_eq!(read(Egress::Local).await, Ok(()));
 }
 
 #[tokio::test]
