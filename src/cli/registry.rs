@@ -198,7 +198,7 @@ impl RegistryFlags {
             if value.as_deref() == Some("") {
                 return Err(UsageError::Value {
                     flag,
-                    value: "''".to_owned(),
+                    value: String::new(),
                     expected: "it is empty (leave the flag away to ask without credentials)",
                 });
             }
@@ -209,13 +209,13 @@ impl RegistryFlags {
             (Some(user), Some(password), None) => json!({ "username": user, "password": password }),
             (Some(_), None, _) => {
                 return Err(UsageError::Missing {
-                    what: "the password to `--registry-username`",
+                    what: "the password to `--registry-username` is missing",
                     remedy: "`--registry-password`",
                 });
             }
             (None, Some(_), _) => {
                 return Err(UsageError::Missing {
-                    what: "the user to `--registry-password`",
+                    what: "the user to `--registry-password` is missing",
                     remedy: "`--registry-username`",
                 });
             }

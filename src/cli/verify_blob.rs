@@ -17,9 +17,8 @@ use crate::cli::Outcome;
 use crate::cli::UsageError;
 use crate::cli::answer::OutputFlags;
 use crate::cli::digest;
-use crate::cli::files::read_bounded;
 use crate::cli::files::read_file;
-use crate::cli::files::show;
+use crate::cli::files::read_start;
 use crate::cli::files::take;
 use crate::cli::gate::POLICY;
 use crate::cli::identity::IdentityFlags;
@@ -140,7 +139,7 @@ impl VerifyBlob {
             }),
             (Some(path), _, None) => read_bundle(path, limits),
             (None, None, _) => Err(UsageError::Missing {
-                what: "the signature",
+                what: "the signature is missing",
                 remedy: "`--bundle FILE`, or `--signature FILE`",
             }),
             (None, Some(signature), _) => self.detached(signature, limits),
@@ -161,7 +160,7 @@ impl VerifyBlob {
             }
             (None, None) => {
                 return Err(UsageError::Missing {
-                    what: "whose signature it is",
+                    what: "nothing says whose signature it is",
                     remedy: "`--certificate FILE` or `--key FILE`",
                 });
             }
@@ -210,7 +209,7 @@ impl VerifyBlobAttestation {
         let policy = policy(&self.identity, &grounds, self.predicate.demand()?)?;
         let Some(path) = &self.blob.bundle else {
             return Err(UsageError::Missing {
-                what: "the statement",
+                what: "the statement is missing",
                 remedy: "`--bundle FILE`",
             });
         };
@@ -334,11 +333,7 @@ pub(super) fn read_bundle(
         media_type: Option<IgnoredAny>,
         base64_signature: Option<IgnoredAny>,
     }
-    let json = read_bounded(path, limits.attestation_bytes).map_err(|source| UsageError::File {
-        flag: "--bundle",
-        path: show(path),
-        source,
-    })?;
+    let json = read_start("--bundle", path, limits.attestation_bytes)?;
     let form = crate::model::read_json(&json).ok();
     Ok(match form {
         Some(Form {

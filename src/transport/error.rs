@@ -8,7 +8,9 @@ use core::time::Duration;
 #[non_exhaustive]
 pub enum Error {
     /// A CA file holds no certificate that can be read. The operator can mend it.
-    #[error("a CA file without a certificate that can be read")]
+    #[error(
+        "a CA file without a certificate that can be read (name a PEM file with `CERTIFICATE` blocks)"
+    )]
     CaFile,
     /// The time for the whole operation is used up.
     #[error("the time for the whole operation was used up while `{host}` was asked")]

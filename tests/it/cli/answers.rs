@@ -263,6 +263,7 @@ fn a_type_that_is_named_twice_is_one() {
     let ask = |types: &[&str]| {
         scgate(["verify-attestation", "--layout=attest-bundle.tar", AMD64])
             .and(signer())
+            .and(["--at=2026-11-21T12:00:00Z"])
             .and(types)
             .within(&lab())
             .exits(0)

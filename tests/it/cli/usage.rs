@@ -108,7 +108,7 @@ fn keys_and_roots_that_are_none() {
     let private = "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\neyJh\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n";
     let pem = fs::read_to_string(lab().join("cosign.pub")).unwrap();
     for (name, bytes, text) in [
-        ("empty", &b""[..], "PEM"),
+        ("empty", &b""[..], "the file is empty"),
         ("der", b"\x30\x59\x00\xff", "not PEM"),
         ("private", private.as_bytes(), "private key"),
         ("two", pem.repeat(2).as_bytes(), "exactly one"),
@@ -127,7 +127,7 @@ fn keys_and_roots_that_are_none() {
         );
     }
     for (key, text) in [
-        ("absent.pub", "No such file"),
+        ("absent.pub", "no such file"),
         (".", "directory"),
         ("env://COSIGN_KEY", "`env://`"),
         ("k8s://ns/secret", "`k8s://`"),
@@ -146,9 +146,10 @@ fn keys_and_roots_that_are_none() {
     }
     let root = fs::read_to_string(lab().join("trusted_root.json")).unwrap();
     for (name, bytes, text) in [
-        ("root-empty", String::new(), "not a trusted root"),
-        ("root-text", "no JSON".to_owned(), "not a trusted root"),
-        ("root-array", "[]".to_owned(), "not a trusted root"),
+        ("root-empty", String::new(), "an empty file"),
+        ("root-text", "no JSON".to_owned(), "a JSON object"),
+        ("root-array", "[]".to_owned(), "a JSON array"),
+        ("root-pem", pem, "a PEM key"),
         (
             "root-half",
             root.split_at(root.len() / 2).0.to_owned(),
@@ -163,7 +164,32 @@ fn keys_and_roots_that_are_none() {
         (
             "root-other",
             root.replace("trustedroot+json", "bundle+json"),
+            "a Sigstore bundle",
+        ),
+        (
+            "root-config",
+            root.replace("trustedroot+json", "signingconfig.v0.2+json"),
+            "a signing configuration",
+        ),
+        (
+            "root-later",
+            root.replace("version=0.1", "version=0.9"),
             "unknown type",
+        ),
+        (
+            "root-legacy",
+            r#"{"base64Signature":"","cert":""}"#.to_owned(),
+            "a bundle of cosign v2",
+        ),
+        (
+            "root-tuf",
+            r#"{"signatures":[],"signed":{}}"#.to_owned(),
+            "metadata of a TUF repository",
+        ),
+        (
+            "root-envelope",
+            r#"{"payload":"","payloadType":"x","signatures":[]}"#.to_owned(),
+            "a DSSE envelope",
         ),
         (
             "root-twice",
@@ -184,7 +210,7 @@ fn keys_and_roots_that_are_none() {
             &WHO,
             &LAYOUT,
         ],
-        &["--trusted-root absent.json", "No such file"],
+        &["--trusted-root absent.json", "no such file"],
     );
 }
 
@@ -273,7 +299,7 @@ fn references_that_are_none() {
         &[&["verify", INDEX, "nope:", ROOT], &LAYOUT, &WHO],
         &["nope:"],
     );
-    wrong(&[&["verify", ROOT], &WHO], &["required arguments"]);
+    wrong(&[&["verify", ROOT], &WHO], &["<REF|DIGEST>", "is missing"]);
 }
 
 #[test]
@@ -492,7 +518,7 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
         ),
         (
             &["-o", "json=/no/such/directory/x"],
-            &["--output /no/such/directory/x", "No such file"],
+            &["--output /no/such/directory/x", "no such directory"],
         ),
         (&["--color=blue"], &["--color", "blue"]),
         (&["--no-such-flag"], &["--no-such-flag"]),
@@ -523,11 +549,11 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
         (&["--certificate=cosign.pub"], &["the signature"]),
         (
             &["--signature=absent.sig", "--certificate=cosign.pub"],
-            &["--signature absent.sig", "No such file"],
+            &["--signature absent.sig", "no such file"],
         ),
         (
             &["--bundle=absent.json"],
-            &["--bundle absent.json", "No such file"],
+            &["--bundle absent.json", "no such file"],
         ),
         (&["--bundle=."], &["--bundle .", "directory"]),
     ] {
@@ -538,7 +564,7 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
     }
     wrong(
         &[&["verify-blob", "absent.bin", ROOT, bundle], &WHO],
-        &["absent.bin", "No such file"],
+        &["absent.bin", "no such file"],
     );
     wrong(
         &[&["verify-blob-attestation", "blob/blob.txt", ROOT], &WHO],
@@ -571,7 +597,7 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
         ),
         (
             &["--authfile=absent.json"],
-            &["--authfile absent.json", "No such file"],
+            &["--authfile absent.json", "no such file"],
         ),
         (&["--authfile=cosign.pub"], &["--authfile", "cosign.pub"]),
         (
@@ -677,4 +703,93 @@ fn malformed_evidence_is_a_refusal_and_no_wrong_usage() {
             .collect();
         assert_eq!(said.codes(), codes, "{said}");
     }
+}
+
+/// Words that make no command get a sentence of the same form as everything else, without the
+/// library's usage text behind it.
+#[test]
+fn words_that_make_no_command() {
+    for (words, text) in [
+        (&["verify"][..], "`<REF|DIGEST>...` is missing"),
+        (&["verify", "--nope", "x"], "there is no flag `--nope`"),
+        (
+            &["verify", "--certificate-identiy=x", "y"],
+            "did you mean `--certificate-identity`?",
+        ),
+        (&["vrify", "x"], "there is no command `vrify` (there are"),
+        (
+            &["verify", "x", "--clock-skew=61"],
+            "`--clock-skew 61`: a skew is a number of seconds from 0 to 60",
+        ),
+        (
+            &["verify", "x", "--clock-skew", "-3"],
+            "`--clock-skew -3`: a skew",
+        ),
+        (
+            &["verify", "x", "--color=blue"],
+            "(give one of `always`, `auto`, `never`)",
+        ),
+        (
+            &["verify", "x", "--offline=maybe"],
+            "`--offline maybe`: there is no such value (give one of `true`, `false`)",
+        ),
+        (
+            &["verify", "x", "--key=k", "--key=j"],
+            "`--key` is given twice",
+        ),
+        (&["verify", "x", "--platform"], "`--platform` has no value"),
+        (
+            &["verify", "x", "--trusted-root="],
+            "`--trusted-root` has no value",
+        ),
+        (&["verify-blob", "a", "b"], "`b` is one word too many"),
+        (&["verify", "x", "--key=-"], "`--key -`: stdin is not read"),
+        (
+            &[
+                "verify-blob",
+                "blob/blob.txt",
+                "--key=cosign.pub",
+                "--bundle=-",
+            ],
+            "`--bundle -`: stdin is not read",
+        ),
+        (
+            &["verify", "x", "--trusted-root=-"],
+            "`--trusted-root -`: stdin is not read",
+        ),
+        (&["verify", "x", "--at", "-1"], "`--at -1`: not a point"),
+    ] {
+        wrong(&[words], &[text]);
+        let said = scgate(words).within(&lab()).exits(2);
+        assert!(!said.stderr.contains("Usage:"), "{said}");
+        assert!(said.stderr.lines().count() <= 2, "{said}");
+    }
+}
+
+/// What stands in a report file goes only when a new report will stand there.
+#[test]
+fn a_report_is_not_lost_to_wrong_usage() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("report.json");
+    fs::write(&report, "the last one").unwrap();
+    let output = format!("--output=json={}", report.display());
+    let kept = || fs::read_to_string(&report).unwrap() == "the last one";
+    let ask = |more: &[&str]| {
+        scgate(["verify", INDEX, ROOT, &output])
+            .and(LAYOUT)
+            .and(more)
+            .within(&lab())
+    };
+    for more in [
+        &["--output=text=/no/such/directory/x"][..],
+        &["--output=text=."],
+        &[&output],
+        &["--output=text", "--output=json"],
+        &["--nope"],
+    ] {
+        ask(&[&WHO[..], more].concat()).exits(2);
+        assert!(kept(), "{more:?}");
+    }
+    ask(&WHO).exits(0);
+    assert!(!kept());
 }
