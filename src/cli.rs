@@ -7,6 +7,7 @@
 
 mod answer;
 mod conformance;
+mod digest;
 mod error;
 mod files;
 mod gate;
@@ -18,6 +19,7 @@ mod trust;
 mod verify;
 mod verify_attestation;
 mod verify_blob;
+mod words;
 
 use std::ffi::OsString;
 use std::io;
@@ -82,9 +84,14 @@ enum Command {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
     let arguments: Vec<_> = arguments.into_iter().collect();
     let wrong = conformance::wrong_usage(&arguments);
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            if let Some((sentence, help)) = words::sentence(&error, &arguments) {
+                say("error", &sentence);
+                say("help", &help);
+                return wrong;
+            }
             let written = error.print().and_then(|()| io::stdout().flush());
             return match (error.use_stderr(), written) {
                 (true, _) => wrong,

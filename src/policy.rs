@@ -123,7 +123,7 @@ pub enum PolicyError {
         what: &'static str,
     },
     /// The same annotation is demanded with two values.
-    #[error("the annotation `{name}` is demanded with two values")]
+    #[error("the annotation `{name}` is demanded with two values (give only one of them)")]
     Contradiction {
         /// The annotation.
         name: String,

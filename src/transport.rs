@@ -8,6 +8,7 @@ mod client;
 mod error;
 mod exchange;
 mod guard;
+mod proxy;
 mod roots;
 
 pub use client::Settings;

@@ -2,10 +2,12 @@
 
 use std::env;
 use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::io::BufWriter;
 use std::io::IsTerminal;
 use std::io::Write;
+use std::path::Path;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -94,6 +96,7 @@ impl OutputFlags {
             files: Vec::new(),
             color: self.color,
         };
+        let mut paths: Vec<(Format, &PathBuf)> = Vec::new();
         for target in &self.output {
             match &target.file {
                 None if answers.stdout.is_some() => {
@@ -105,22 +108,34 @@ impl OutputFlags {
                     });
                 }
                 None => answers.stdout = Some(target.format),
-                Some(path) if answers.files.iter().any(|(_, other, _)| other == path) => {
+                Some(path) if paths.iter().any(|(_, other)| *other == path) => {
                     return Err(UsageError::Value {
                         flag: "--output",
                         value: show(path),
-                        expected: "each form goes to a file of its own",
+                        expected: "each form goes to a file of its own (name another)",
                     });
                 }
-                Some(path) => {
-                    let file = File::create(path).map_err(|source| UsageError::File {
-                        flag: "--output",
-                        path: show(path),
-                        source,
-                    })?;
-                    answers.files.push((target.format, path.clone(), file));
-                }
+                Some(path) => paths.push((target.format, path)),
             }
+        }
+        let wrong = |path: &Path, source| UsageError::File {
+            flag: "--output",
+            path: show(path),
+            source,
+        };
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        for (format, path) in paths {
+            let file = options.open(path).map_err(|error| wrong(path, error))?;
+            answers.files.push((format, path.clone(), file));
+        }
+        // What stands in a file is lost only when all of them can be written.
+        for (_, path, file) in &answers.files {
+            let empty = || match file.metadata()?.is_file() {
+                true => file.set_len(0),
+                false => Ok(()),
+            };
+            empty().map_err(|error| wrong(path, error))?;
         }
         if self.output.is_empty() {
             answers.stdout = default;

@@ -1,7 +1,9 @@
 //! Why a command line makes no question. Whoever wrote it can mend it; nothing was decided yet.
 
+use core::fmt;
 use std::io;
 
+use crate::model::DigestError;
 use crate::model::NotATime;
 use crate::model::ReferenceError;
 use crate::policy::PatternError;
@@ -15,7 +17,7 @@ use crate::verify::TrustError;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UsageError {
     /// A file of credentials that cannot be read.
-    #[error("`{flag}`: {source}")]
+    #[error("`{flag}`: {source} (write the file again, for example with `docker login`)")]
     Authfile {
         flag: &'static str,
         source: KeyringError,
@@ -25,18 +27,29 @@ pub(super) enum UsageError {
         "`{text}` names no repository (write `NAME@{text}`, or name a layout with `--layout PATH`)"
     )]
     BareDigest { text: String },
+    /// A text that is meant as a digest, and is none that is read here.
+    #[error(
+        "`{text}` is no digest: {source} (write `sha256:` with 64 or `sha512:` with 128 lower-case \
+         hexadecimal digits)"
+    )]
+    Digest { text: String, source: DigestError },
+    /// A flag about registries where none is asked.
+    #[error("`{flag}` has no meaning with `--layout`, which asks no registry (leave it away)")]
+    BesideLayout { flag: String },
     /// Two flags that cannot both count.
     #[error("`{one}` and `{other}` exclude each other (give only one of them)")]
     Exclusive { one: String, other: String },
     /// A file that a flag names and that cannot be read or written.
-    #[error("`{flag} {path}`: {source}")]
+    #[error("`{flag} {path}`: {}", Trouble(flag, source))]
     File {
         flag: &'static str,
         path: String,
         source: io::Error,
     },
     /// A file that a flag names and that is larger than such a file can be.
-    #[error("`{flag} {path}`: larger than {limit} bytes, so it is something else")]
+    #[error(
+        "`{flag} {path}`: larger than {limit} bytes, so it is something else (name the right file)"
+    )]
     FileSize {
         flag: &'static str,
         path: String,
@@ -48,17 +61,17 @@ pub(super) enum UsageError {
          example with `cosign public-key --key …`, and name that file)"
     )]
     KeyScheme { value: String, scheme: String },
-    /// The layout cannot be opened.
-    #[error("`--layout`: {0}")]
-    Layout(registry::Error),
+    /// The layout cannot be opened, or holds more or less than the one image that was asked about.
+    #[error("`--layout`: {source}{}", Remedy(source))]
+    Layout { source: registry::Error },
     /// A flag that is needed.
-    #[error("{what} is missing (give {remedy})")]
+    #[error("{what} (give {remedy})")]
     Missing {
         what: &'static str,
         remedy: &'static str,
     },
     /// A value that is no regular expression, or one that nobody can have meant.
-    #[error("`{flag} {value}`: {source}")]
+    #[error("`{flag} {}`: {source}{}", shown(value), instead(source))]
     Pattern {
         flag: String,
         value: String,
@@ -67,8 +80,14 @@ pub(super) enum UsageError {
     /// The rules contradict each other.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A proxy that is none. Its address may hold a password, and is not told.
+    #[error("`{by}`: {source}")]
+    Proxy {
+        by: &'static str,
+        source: transport::Error,
+    },
     /// A text that is no image reference.
-    #[error("`{text}` is no image reference: {source}")]
+    #[error("`{text}` is no image reference: {source}{}", rewritten(source))]
     Reference {
         text: String,
         source: ReferenceError,
@@ -82,28 +101,134 @@ pub(super) enum UsageError {
     /// The async runtime did not start.
     #[error("the program could not start: {0}")]
     Runtime(io::Error),
+    /// stdin where a file is meant.
+    #[error("`{flag} -`: stdin is not read here (name a file; one that is called `-` is `./-`)")]
+    Stdin { flag: &'static str },
     /// A point in time that is none.
     #[error("`--at {value}`: {source}")]
     Time { value: String, source: NotATime },
-    /// CA certificates or a proxy that are none.
+    /// CA certificates that are none.
     #[error("`{flag} {value}`: {source}")]
     Transport {
         flag: &'static str,
         value: String,
         source: transport::Error,
     },
-    /// A trusted root or a key that does not load.
-    #[error("`{flag} {path}`: {source}")]
-    Trust {
-        flag: &'static str,
-        path: String,
-        source: TrustError,
-    },
+    /// A key that does not load.
+    #[error("`--key {path}`: {source}")]
+    Key { path: String, source: TrustError },
+    /// A trusted root that does not load.
+    #[error(
+        "`--trusted-root {path}`: {source} (name a `trusted_root.json` as `cosign trusted-root \
+         create` writes it)"
+    )]
+    Root { path: String, source: TrustError },
+    /// Something else in the place of a trusted root.
+    #[error(
+        "`--trusted-root {path}`: it looks like {looks}, not like a trusted root (name a \
+         `trusted_root.json` as `cosign trusted-root create` writes it)"
+    )]
+    NotARoot { path: String, looks: &'static str },
     /// A value that a flag does not take.
-    #[error("`{flag} {value}`: {expected}")]
+    #[error("`{flag} {}`: {expected}", shown(value))]
     Value {
         flag: &'static str,
         value: String,
         expected: &'static str,
     },
+}
+
+/// What helps with a layout that does not open, where the error does not say so itself.
+struct Remedy<'a>(&'a registry::Error);
+
+impl fmt::Display for Remedy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use registry::Error;
+        use registry::LayoutFault as Fault;
+        f.write_str(match self.0 {
+            Error::Layout { fault, .. } => match fault {
+                Fault::Io(io::ErrorKind::NotFound) => " (compare the path)",
+                Fault::Io(io::ErrorKind::PermissionDenied) => {
+                    " (give this user the right to read it)"
+                }
+                Fault::NotALayout | Fault::NotAnArchive | Fault::NotAFile => {
+                    " (name an OCI layout directory or an uncompressed tar archive of one)"
+                }
+                Fault::Compressed(_) | Fault::DockerArchive => "",
+                _ => REWRITE,
+            },
+            Error::NoImage { .. } => " (name a layout with an image, or copy the image into it)",
+            Error::SeveralImages { .. } => "",
+            _ => REWRITE,
+        })
+    }
+}
+
+const REWRITE: &str =
+    " (write the layout again, for example with `cosign save` or `skopeo copy … oci:PATH`)";
+
+/// A value as it stands in a sentence: one that is empty would not be seen.
+fn shown(value: &str) -> &str {
+    if value.is_empty() { "''" } else { value }
+}
+
+/// What helps with a pattern, where the error does not say so itself.
+const fn instead(error: &PatternError) -> &'static str {
+    match error {
+        PatternError::Empty => " (give the value that must be there, or leave the flag away)",
+        PatternError::Syntax { .. } => {
+            " (write it in RE2's syntax; for one text take the flag without `-regexp`)"
+        }
+        PatternError::TooLarge => " (write a shorter one)",
+        _ => "",
+    }
+}
+
+/// What helps with a reference, where the error does not say so itself.
+const fn rewritten(error: &ReferenceError) -> &'static str {
+    match error {
+        ReferenceError::NotARepository => " (leave the tag or digest away)",
+        ReferenceError::UpperCase => " (write it in lower case)",
+        ReferenceError::Host
+        | ReferenceError::Path
+        | ReferenceError::Port
+        | ReferenceError::TooLong => {
+            " (write `HOST[:PORT]/NAME:TAG` or `HOST[:PORT]/NAME@sha256:…`)"
+        }
+        ReferenceError::Digest(
+            DigestError::Length { .. } | DigestError::NotHex | DigestError::UnknownAlgorithm,
+        ) => " (write `NAME@sha256:` and 64 lower-case hexadecimal digits)",
+        _ => "",
+    }
+}
+
+/// Why a file that a flag names is not read or written, and what helps.
+struct Trouble<'a>(&'a str, &'a io::Error);
+
+impl fmt::Display for Trouble<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use io::ErrorKind as Kind;
+        let is_output = self.0 == "--output";
+        f.write_str(match (self.1.kind(), is_output) {
+            (Kind::NotFound, false) => "there is no such file (compare the path)",
+            (Kind::NotFound, true) => "there is no such directory (make it first)",
+            (Kind::PermissionDenied, false) => {
+                "this user may not read it (give this user the right to)"
+            }
+            (Kind::PermissionDenied | Kind::ReadOnlyFilesystem, true) => {
+                "this user may not write it (name another place)"
+            }
+            (Kind::IsADirectory, _) => "it is a directory (name a file)",
+            (Kind::NotADirectory, _) => "a part of the path is no directory (compare the path)",
+            (Kind::InvalidInput | Kind::InvalidFilename, _) => {
+                "no file can have that name (compare the path)"
+            }
+            (kind, _) => {
+                return write!(
+                    f,
+                    "{kind} (name another file, or mend what keeps it from this one)"
+                );
+            }
+        })
+    }
 }

@@ -13,11 +13,7 @@ pub(super) fn read_file(
     path: &Path,
     limit: usize,
 ) -> Result<Vec<u8>, UsageError> {
-    let bytes = read_bounded(path, limit).map_err(|source| UsageError::File {
-        flag,
-        path: show(path),
-        source,
-    })?;
+    let bytes = read_start(flag, path, limit)?;
     if bytes.len() > limit {
         return Err(UsageError::FileSize {
             flag,
@@ -26,6 +22,22 @@ pub(super) fn read_file(
         });
     }
     Ok(bytes)
+}
+
+/// Reads a file that a flag names, or one byte more than `limit` of it.
+pub(super) fn read_start(
+    flag: &'static str,
+    path: &Path,
+    limit: usize,
+) -> Result<Vec<u8>, UsageError> {
+    if path == Path::new("-") {
+        return Err(UsageError::Stdin { flag });
+    }
+    read_bounded(path, limit).map_err(|source| UsageError::File {
+        flag,
+        path: show(path),
+        source,
+    })
 }
 
 /// The bytes of a file, or one more than `limit` of them.

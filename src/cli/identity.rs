@@ -77,19 +77,19 @@ impl IdentityFlags {
             (Some(subject), Some(issuer)) => (subject, issuer),
             (Some(_), None) => {
                 return Err(UsageError::Missing {
-                    what: "the issuer, without which an identity is anybody's",
+                    what: "the issuer is missing, without which an identity is anybody's",
                     remedy: "`--certificate-oidc-issuer` or `--certificate-oidc-issuer-regexp`",
                 });
             }
             (None, Some(_)) => {
                 return Err(UsageError::Missing {
-                    what: "the identity, without which everybody at the issuer counts",
+                    what: "the identity is missing, without which everybody at the issuer counts",
                     remedy: "`--certificate-identity` or `--certificate-identity-regexp`",
                 });
             }
             (None, None) => {
                 return Err(UsageError::Missing {
-                    what: "who must have signed",
+                    what: "nothing says who must have signed",
                     remedy: "`--certificate-identity` with `--certificate-oidc-issuer`, or `--key`",
                 });
             }
@@ -105,7 +105,7 @@ impl IdentityFlags {
             .collect::<Result<_, UsageError>>()?;
         let Some(root) = grounds.trusted.root.as_deref().map(TrustRoot::id) else {
             return Err(UsageError::Missing {
-                what: "a trusted root",
+                what: "a trusted root is missing",
                 remedy: "`--trusted-root`",
             });
         };
@@ -168,7 +168,7 @@ fn pattern(exactly: Flag<'_>, regexp: Flag<'_>) -> Result<Option<Pattern>, Usage
 fn exact(flag: &str, value: &str) -> Result<Pattern, UsageError> {
     Pattern::exact(value).map_err(|source| UsageError::Pattern {
         flag: flag.to_owned(),
-        value: format!("`{value}`"),
+        value: crate::model::printable(value),
         source,
     })
 }

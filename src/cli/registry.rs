@@ -10,6 +10,8 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
+use clap::ArgMatches;
+use clap::parser::ValueSource;
 use serde_json::json;
 
 use crate::cli::UsageError;
@@ -30,11 +32,29 @@ use crate::transport::Transport;
 const MAX_AUTHFILE: usize = 4 * 1024 * 1024;
 /// Bytes of a file of CA certificates (a system's whole list has a quarter of that).
 const MAX_CA_FILE: usize = 1024 * 1024;
+/// Less than this is a mistake in the unit: no connection comes about in it.
+const LEAST_TIME: Duration = Duration::from_millis(1);
+
+/// The flags that only mean something where a registry is asked.
+const REGISTRY_ALONE: &[&str] = &[
+    "authfile",
+    "registry_username",
+    "registry_password",
+    "registry_token",
+    "registry_cacert",
+    "proxy",
+    "allow_http_registry",
+    "allow_insecure_registry",
+];
 
 /// How registries are reached.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Registry")]
 pub(super) struct RegistryFlags {
+    // The first one: the others take their values away.
+    #[command(flatten)]
+    typed: Typed,
+
     /// Time for everything, such as `30s` or `2m30s`.
     #[arg(
         long,
@@ -43,7 +63,7 @@ pub(super) struct RegistryFlags {
         default_value = "3m",
         env = "SCGATE_TIMEOUT"
     )]
-    #[arg(value_parser = parse_duration)]
+    #[arg(value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) timeout: Duration,
 
     /// A file of credentials, as Docker and the containers tools write it, instead of theirs.
@@ -102,6 +122,8 @@ impl RegistryFlags {
         limits: &Limits,
     ) -> Result<Remote, UsageError> {
         let mut settings = Settings::default();
+        // Whoever writes a port means it. Nobody else chooses one: no redirect, no token server.
+        settings.low_ports.extend(hosts.iter().cloned());
         if let Some(path) = &self.registry_cacert {
             let flag = "--registry-cacert";
             let pem = read_file(flag, path, MAX_CA_FILE)?;
@@ -114,10 +136,12 @@ impl RegistryFlags {
                 })?;
         }
         settings.proxy.clone_from(&self.proxy);
-        let transport = Transport::new(settings).map_err(|source| UsageError::Transport {
-            flag: "--proxy",
-            // It may hold a password.
-            value: "…".to_owned(),
+        let transport = Transport::new(settings).map_err(|source| UsageError::Proxy {
+            by: if self.typed.has("proxy") {
+                "--proxy"
+            } else {
+                "SCGATE_PROXY"
+            },
             source,
         })?;
         let keyring = self.keyring(&hosts)?;
@@ -129,6 +153,17 @@ impl RegistryFlags {
             remote.insecure_tls = Hosts::These(hosts);
         }
         Ok(Remote::new(transport, keyring, remote, limits.clone()))
+    }
+
+    /// Refuses what would change how a registry is asked, where none is. Variables may be set for
+    /// other commands.
+    pub(super) fn refuse_beside_layout(&self) -> Result<(), UsageError> {
+        match REGISTRY_ALONE.iter().find(|id| self.typed.has(id)) {
+            Some(id) => Err(UsageError::BesideLayout {
+                flag: format!("--{}", id.replace('_', "-")),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn keyring(&self, hosts: &BTreeSet<String>) -> Result<Keyring, UsageError> {
@@ -155,19 +190,32 @@ impl RegistryFlags {
     /// The credentials that the flags themselves hold.
     fn named(&self, hosts: &BTreeSet<String>) -> Result<Option<Keyring>, UsageError> {
         let (user, password) = (&self.registry_username, &self.registry_password);
+        for (flag, value) in [
+            ("--registry-username", user),
+            ("--registry-password", password),
+            ("--registry-token", &self.registry_token),
+        ] {
+            if value.as_deref() == Some("") {
+                return Err(UsageError::Value {
+                    flag,
+                    value: String::new(),
+                    expected: "it is empty (leave the flag away to ask without credentials)",
+                });
+            }
+        }
         let entry = match (user, password, &self.registry_token) {
             (None, None, None) => return Ok(None),
             (None, None, Some(token)) => json!({ "registrytoken": token }),
             (Some(user), Some(password), None) => json!({ "username": user, "password": password }),
             (Some(_), None, _) => {
                 return Err(UsageError::Missing {
-                    what: "the password to `--registry-username`",
+                    what: "the password to `--registry-username` is missing",
                     remedy: "`--registry-password`",
                 });
             }
             (None, Some(_), _) => {
                 return Err(UsageError::Missing {
-                    what: "the user to `--registry-password`",
+                    what: "the user to `--registry-password` is missing",
                     remedy: "`--registry-username`",
                 });
             }
@@ -185,6 +233,40 @@ impl RegistryFlags {
         let file = json!({ "auths": auths }).to_string();
         let path = Path::new("the command line");
         parse("--registry-username", path, file.as_bytes()).map(Some)
+    }
+}
+
+/// Which of these flags stand on the command line, and are not variables or defaults.
+#[derive(Debug, Default)]
+struct Typed(BTreeSet<&'static str>);
+
+impl Typed {
+    fn has(&self, id: &str) -> bool {
+        self.0.contains(id)
+    }
+}
+
+impl clap::Args for Typed {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        command
+    }
+}
+
+impl clap::FromArgMatches for Typed {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut typed = Self::default();
+        typed.update_from_arg_matches(matches)?;
+        Ok(typed)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let typed = |id: &&&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        self.0 = REGISTRY_ALONE.iter().filter(typed).copied().collect();
+        Ok(())
     }
 }
 
@@ -212,11 +294,11 @@ fn usual_authfiles() -> Vec<PathBuf> {
 }
 
 /// A time as Go writes it, and as most people do.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "a time is such as `30s` or `2m30s`, and more than none".to_owned();
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "a time is such as `30s` or `2m30s`, and at least `1ms`".to_owned();
     let duration: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     match Duration::try_from(duration) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(duration) if duration >= LEAST_TIME => Ok(duration),
         _ => Err(wrong()),
     }
 }

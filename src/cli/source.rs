@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::admit::Scope;
 use crate::admit::Thoroughness;
 use crate::cli::UsageError;
+use crate::cli::digest;
 use crate::cli::registry::RegistryFlags;
 use crate::cli::say;
 use crate::model::Digest;
@@ -134,7 +135,8 @@ impl ImageFlags {
             Platform::parse(text).ok_or_else(|| UsageError::Value {
                 flag: "--platform",
                 value: crate::model::printable(text),
-                expected: "a platform is `OS/ARCH` or `OS/ARCH/VARIANT`, such as `linux/arm64`",
+                expected: "a platform is `OS/ARCH` or `OS/ARCH/VARIANT`, such as `linux/arm64` \
+                           (repeat the flag for several)",
             })
         };
         self.platform.iter().map(parse).collect()
@@ -155,12 +157,21 @@ impl ImageFlags {
         let scope = self.scope(least)?;
         let (source, references) = match &self.layout {
             Some(path) => {
-                let layout = Layout::open(path, limits).map_err(UsageError::Layout)?;
+                self.registry.refuse_beside_layout()?;
+                let wrong = |source| UsageError::Layout { source };
+                let layout = Layout::open(path, limits).map_err(wrong)?;
                 let references = if references.is_empty() {
                     vec![Reference::in_layout(None, None)]
                 } else {
                     references
                 };
+                // Whoever names no image means the only one there is.
+                if references
+                    .iter()
+                    .any(|reference| reference.tag().is_none() && reference.digest().is_none())
+                {
+                    layout.only_image().map_err(wrong)?;
+                }
                 (Source::Layout(layout), references)
             }
             None => {
@@ -188,20 +199,16 @@ impl ImageFlags {
             text: crate::model::printable(text),
             source,
         };
-        let is_digest = text.starts_with("sha256:") || text.starts_with("sha512:");
-        match (&self.layout, is_digest) {
-            (Some(_), true) => {
-                let digest = Digest::parse(text).map_err(|error| wrong(error.into()))?;
-                Ok(Reference::in_layout(None, Some(digest)))
-            }
-            (None, true) => Err(UsageError::BareDigest {
+        match (&self.layout, digest::parse(text).transpose()?) {
+            (Some(_), Some(digest)) => Ok(Reference::in_layout(None, Some(digest))),
+            (None, Some(_)) => Err(UsageError::BareDigest {
                 text: crate::model::printable(text),
             }),
-            (Some(_), false) if !text.contains(['/', ':', '@']) => {
+            (Some(_), None) if !text.contains(['/', ':', '@']) => {
                 let tagged = Reference::parse(&format!("layout/image:{text}")).map_err(wrong)?;
                 Ok(Reference::in_layout(tagged.tag().map(str::to_owned), None))
             }
-            (_, false) => Reference::parse(text).map_err(wrong),
+            (_, None) => Reference::parse(text).map_err(wrong),
         }
     }
 
@@ -215,8 +222,18 @@ impl ImageFlags {
             value: crate::model::printable(text),
             expected,
         };
-        if let Ok(digest) = Digest::parse(text) {
-            return Ok(Some(digest));
+        let itself = |digest| {
+            let is_parent = |reference: &Reference| reference.digest() == Some(digest);
+            if references.iter().any(is_parent) {
+                return Err(wrong(
+                    "an image is not its own parent (name the index that lists it, or leave the \
+                     flag away)",
+                ));
+            }
+            Ok(Some(digest))
+        };
+        if let Some(digest) = digest::parse(text) {
+            return itself(digest?);
         }
         let named = Reference::parse(text).map_err(|source| UsageError::Reference {
             text: crate::model::printable(text),
@@ -232,9 +249,12 @@ impl ImageFlags {
                 && reference.repository() != named.repository()
         };
         if references.iter().any(elsewhere) {
-            return Err(wrong("the index lies in another repository than the image"));
+            return Err(wrong(
+                "the index lies in another repository than the image (name the index of the image's \
+                 own repository)",
+            ));
         }
-        Ok(Some(digest))
+        itself(digest)
     }
 
     fn scope(&self, least: Thoroughness) -> Result<Scope, UsageError> {

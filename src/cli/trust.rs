@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sigstore_trust_root::SigstoreInstance;
 
 use crate::admit::Trusted;
@@ -21,6 +23,9 @@ use crate::verify::ManagedKey;
 use crate::verify::SctTerm;
 use crate::verify::Terms;
 use crate::verify::TrustRoot;
+
+/// Seconds between two clocks that are both kept (NTP keeps them within one).
+const MAX_SKEW: u8 = 60;
 
 /// What is trusted, and what evidence must have.
 #[derive(Debug, clap::Args)]
@@ -41,12 +46,12 @@ pub(super) struct TrustFlags {
     use_signed_timestamps: bool,
 
     /// The verdict as of this time (RFC 3339): what was signed later does not exist.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     at: Option<String>,
 
     /// Seconds that an authenticated time may lie ahead of this machine's clock, at most 60.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    #[arg(value_parser = clap::value_parser!(u8).range(0..=60))]
+    #[arg(value_parser = parse_skew, allow_hyphen_values = true)]
     clock_skew: u8,
 
     /// Accept evidence that no transparency log holds.
@@ -170,7 +175,8 @@ impl TrustFlags {
             Ok(at) if now < at => Err(UsageError::Value {
                 flag: "--at",
                 value: shown,
-                expected: "it lies in the future, of which nobody knows the evidence",
+                expected: "it lies in the future, of which nobody knows the evidence (name a time \
+                           that is over, or leave the flag away)",
             }),
             Ok(at) => Ok(Some(at)),
             Err(source) => Err(UsageError::Time {
@@ -184,11 +190,72 @@ impl TrustFlags {
 fn read_root(path: &Path, limits: &Limits) -> Result<TrustRoot, UsageError> {
     let flag = "--trusted-root";
     let json = read_file(flag, path, limits.trusted_root_bytes)?;
-    TrustRoot::parse(&json, limits).map_err(|source| UsageError::Trust {
-        flag,
-        path: show(path),
-        source,
+    TrustRoot::parse(&json, limits).map_err(|source| match looks(&json) {
+        Some(looks) => UsageError::NotARoot {
+            path: show(path),
+            looks,
+        },
+        None => UsageError::Root {
+            path: show(path),
+            source,
+        },
     })
+}
+
+/// What a file that is no trusted root is instead, where that can be told.
+fn looks(bytes: &[u8]) -> Option<&'static str> {
+    /// The members that tell.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Form {
+        media_type: Option<String>,
+        base64_signature: Option<IgnoredAny>,
+        signed: Option<IgnoredAny>,
+        payload_type: Option<IgnoredAny>,
+    }
+    let bytes = bytes.trim_ascii();
+    match bytes {
+        [] => return Some("an empty file"),
+        [b'[', ..] => return Some("a JSON array"),
+        [b'{', ..] => {}
+        _ if bytes.windows(10).any(|part| part == b"-----BEGIN") => {
+            return Some("a PEM key or certificate");
+        }
+        _ => return Some("something other than a JSON object"),
+    }
+    let form: Form = crate::model::read_json(bytes).ok()?;
+    match form {
+        Form {
+            media_type: Some(media_type),
+            ..
+        } if media_type.contains("sigstore.bundle") => Some("a Sigstore bundle"),
+        Form {
+            media_type: Some(media_type),
+            ..
+        } if media_type.contains("signingconfig") => Some("a signing configuration"),
+        Form {
+            base64_signature: Some(_),
+            ..
+        } => Some("a bundle of cosign v2"),
+        Form {
+            signed: Some(_), ..
+        } => Some("metadata of a TUF repository"),
+        Form {
+            payload_type: Some(_),
+            ..
+        } => Some("a DSSE envelope"),
+        _ => None,
+    }
+}
+
+/// Seconds, few of them.
+fn parse_skew(text: &str) -> Result<u8, String> {
+    match text.parse() {
+        Ok(seconds) if seconds <= MAX_SKEW => Ok(seconds),
+        _ => Err(format!(
+            "a skew is a number of seconds from 0 to {MAX_SKEW}"
+        )),
+    }
 }
 
 /// A root that is part of scgate.
@@ -205,8 +272,7 @@ impl Embedded {
             Self::Staging => SigstoreInstance::Staging,
         };
         let json = instance.embedded_trusted_root_json();
-        TrustRoot::parse(json.as_bytes(), limits).map_err(|source| UsageError::Trust {
-            flag: "--trusted-root",
+        TrustRoot::parse(json.as_bytes(), limits).map_err(|source| UsageError::Root {
             path: "(embedded)".to_owned(),
             source,
         })
@@ -243,8 +309,7 @@ fn read_key(path: &Path, limits: &Limits) -> Result<ManagedKey, UsageError> {
         });
     }
     let pem = read_file(flag, path, limits.key_bytes)?;
-    ManagedKey::parse(&pem, limits).map_err(|source| UsageError::Trust {
-        flag,
+    ManagedKey::parse(&pem, limits).map_err(|source| UsageError::Key {
         path: show(path),
         source,
     })

@@ -56,7 +56,8 @@ impl Verify {
                 _ => Err(UsageError::Value {
                     flag: "--annotations",
                     value: crate::model::printable(text),
-                    expected: "an annotation is `NAME=VALUE`",
+                    expected: "an annotation is `NAME=VALUE` (a comma stands between two, and nowhere \
+                               else: repeat the flag)",
                 }),
             })
             .collect::<Result<_, _>>()?;

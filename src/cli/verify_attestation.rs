@@ -90,9 +90,15 @@ impl PredicateFlags {
                 }),
             }
         };
-        Ok(Demand::Attestation {
-            predicate_types: self.types.iter().map(resolve).collect::<Result<_, _>>()?,
-        })
+        let mut predicate_types = Vec::new();
+        for text in &self.types {
+            // Two names may mean one type.
+            let uri = resolve(text)?;
+            if !predicate_types.contains(&uri) {
+                predicate_types.push(uri);
+            }
+        }
+        Ok(Demand::Attestation { predicate_types })
     }
 }
 

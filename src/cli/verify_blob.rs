@@ -1,6 +1,7 @@
 //! `scgate verify-blob` and `scgate verify-blob-attestation`: is this file signed, or is there a
 //! statement about it, and by whom it must be?
 
+use core::time::Duration;
 use std::fs::File;
 use std::io;
 use std::io::Read;
@@ -15,13 +16,14 @@ use crate::admit::Scope;
 use crate::cli::Outcome;
 use crate::cli::UsageError;
 use crate::cli::answer::OutputFlags;
-use crate::cli::files::read_bounded;
+use crate::cli::digest;
 use crate::cli::files::read_file;
-use crate::cli::files::show;
+use crate::cli::files::read_start;
 use crate::cli::files::take;
 use crate::cli::gate::POLICY;
 use crate::cli::identity::IdentityFlags;
 use crate::cli::refused::CompatibleFlags;
+use crate::cli::registry::parse_duration;
 use crate::cli::trust::Embedded;
 use crate::cli::trust::Grounds;
 use crate::cli::trust::TrustFlags;
@@ -104,9 +106,10 @@ pub(super) struct BlobFlags {
     #[arg(long, value_name = "FILE", help_heading = "Evidence")]
     bundle: Option<PathBuf>,
 
-    /// No request is made, so none takes long.
-    #[arg(long, short, hide = true)]
-    timeout: Option<String>,
+    /// No request is made, so none takes long; a value that is no time is wrong all the same.
+    #[arg(long, short, value_name = "TIME", env = "SCGATE_TIMEOUT", hide = true)]
+    #[arg(value_parser = parse_duration, allow_hyphen_values = true)]
+    timeout: Option<Duration>,
 }
 
 impl VerifyBlob {
@@ -136,7 +139,7 @@ impl VerifyBlob {
             }),
             (Some(path), _, None) => read_bundle(path, limits),
             (None, None, _) => Err(UsageError::Missing {
-                what: "the signature",
+                what: "the signature is missing",
                 remedy: "`--bundle FILE`, or `--signature FILE`",
             }),
             (None, Some(signature), _) => self.detached(signature, limits),
@@ -157,7 +160,7 @@ impl VerifyBlob {
             }
             (None, None) => {
                 return Err(UsageError::Missing {
-                    what: "whose signature it is",
+                    what: "nothing says whose signature it is",
                     remedy: "`--certificate FILE` or `--key FILE`",
                 });
             }
@@ -206,7 +209,7 @@ impl VerifyBlobAttestation {
         let policy = policy(&self.identity, &grounds, self.predicate.demand()?)?;
         let Some(path) = &self.blob.bundle else {
             return Err(UsageError::Missing {
-                what: "the statement",
+                what: "the statement is missing",
                 remedy: "`--bundle FILE`",
             });
         };
@@ -276,14 +279,11 @@ impl Blob {
     /// Reads what an argument names: a digest, stdin or a file.
     pub(super) fn read(argument: &str) -> Result<Self, UsageError> {
         let name = crate::model::printable(argument);
-        if argument.starts_with("sha256:") || argument.starts_with("sha512:") {
-            return match Digest::parse(argument) {
-                Ok(digest) => Ok(Self::Digest(digest)),
-                Err(source) => Err(UsageError::Reference {
-                    text: name,
-                    source: source.into(),
-                }),
-            };
+        match digest::parse(argument) {
+            Some(Ok(digest)) => return Ok(Self::Digest(digest)),
+            Some(Err(error)) if !Path::new(argument).exists() => return Err(error),
+            // What looks like a digest and is none can still be a file.
+            Some(Err(_)) | None => {}
         }
         let read = match argument {
             "-" => take(io::stdin().lock(), MAX_BLOB),
@@ -333,11 +333,7 @@ pub(super) fn read_bundle(
         media_type: Option<IgnoredAny>,
         base64_signature: Option<IgnoredAny>,
     }
-    let json = read_bounded(path, limits.attestation_bytes).map_err(|source| UsageError::File {
-        flag: "--bundle",
-        path: show(path),
-        source,
-    })?;
+    let json = read_start("--bundle", path, limits.attestation_bytes)?;
     let form = crate::model::read_json(&json).ok();
     Ok(match form {
         Some(Form {

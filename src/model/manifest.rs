@@ -159,7 +159,8 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Parses `os/architecture` or `os/architecture/variant`.
+    /// Parses `os/architecture` or `os/architecture/variant`, as people write it: letters, digits,
+    /// `.`, `_` and `-` (containerd's `platforms` takes the same).
     ///
     /// # Errors
     ///
@@ -173,10 +174,14 @@ impl Platform {
             variant: parts.next().map(str::to_owned),
             os_version: None,
         };
-        let empty = platform.os.is_empty()
-            || platform.architecture.is_empty()
-            || platform.variant.as_deref() == Some("");
-        (parts.next().is_none() && !empty).then_some(platform)
+        let is_word = |part: &str| {
+            let known = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
+            !part.is_empty() && part.bytes().all(known)
+        };
+        let good = is_word(&platform.os)
+            && is_word(&platform.architecture)
+            && platform.variant.as_deref().is_none_or(is_word);
+        (parts.next().is_none() && good).then_some(platform)
     }
 
     /// Whether it says `unknown/unknown`, as BuildKit's attestation manifests do.

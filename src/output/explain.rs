@@ -73,10 +73,12 @@ words! {
         "Make what is demanded: `cosign sign` for a signature, `cosign attest --type TYPE` for an \
          attestation, `cosign sign-blob` for a file.";
     ImageNotFound:
-        "The image is not in its repository.",
-        "A misspelt name or tag, an image that was deleted, or a digest of another repository.",
-        "Compare the reference with what was pushed. If the registry hides private images behind \
-         \"not found\", give credentials that may read it.";
+        "The image is not in its repository or layout.",
+        "A misspelt name or tag, an image that was deleted, or a digest of another repository or \
+         layout.",
+        "Compare the reference with what was pushed, or with the tags and digests in the layout's \
+         `index.json`. If a registry hides private images behind \"not found\", give credentials that \
+         may read it.";
     ChildNotFound:
         "An entry of the index is not in the repository.",
         "The index was copied without all of its platforms, or a clean-up rule deleted one of them.",
@@ -393,20 +395,25 @@ words! {
          bug.",
         "See what answers at that address. Ask whoever runs the registry or the proxy.";
     RegistryRefused:
-        "The registry asked for something that scgate's own rules forbid.",
-        "A redirect or token service at a private address or without TLS, or one on a host that may \
-         not get credentials.",
-        "Ask whoever runs the registry; if the address is meant, allow it explicitly.";
+        "The way to the registry leads over something that scgate's own rules forbid.",
+        "A redirect or token service at an address without TLS, on a low port, or on a host that may \
+         not get credentials; or a registry at a link-local, metadata or other address that no \
+         registry has.",
+        "Asking again changes nothing. Name the registry that serves the content itself, on port 80, \
+         443, a port from 1024 up, or the low port that is written in the reference or \
+         `--signature-repository`. Or ask whoever runs it to redirect and to issue tokens by HTTPS \
+         from such an address.";
     RegistryTimeout:
         "The registry did not answer in time.",
         "A slow or overloaded registry or network.",
         "Ask again, or allow more time.";
     LayoutUnreadable:
-        "A layout or archive on disk could not be read.",
-        "A wrong path, missing rights, a compressed or truncated archive, or a directory that is no \
-         OCI layout.",
-        "Compare the path. Write the layout again, as an OCI layout directory or an uncompressed \
-         tar archive of one.";
+        "A file of a layout or archive on disk could not be read.",
+        "Missing rights, a failing disk, a link in the place of a file, or a layout that changed \
+         meanwhile. On the command line a layout that does not even open is wrong usage, exit code \
+         2.",
+        "Make the files readable, or write the layout again, as an OCI layout directory or an \
+         uncompressed tar archive of one.";
     DeadlineExceeded:
         "The time for the whole decision is used up.",
         "A slow registry, or an image with very much evidence.",

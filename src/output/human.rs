@@ -173,10 +173,17 @@ impl Page<'_> {
             Decision::Undecided(denials) => {
                 self.why(denials)?;
                 self.blank()?;
+                // Rules of scgate's own give the same answer every time.
+                let own_rules = |denial: &Denial| denial.code == DenyCode::RegistryRefused;
                 self.prose(
                     0,
-                    "Nothing was refused, but something that is needed could not be read: this is \
-                     neither a yes nor a no. Asking again may change the answer.",
+                    if denials.iter().all(own_rules) {
+                        "Nothing was refused, but something that is needed could not be read: this \
+                         is neither a yes nor a no."
+                    } else {
+                        "Nothing was refused, but something that is needed could not be read: this \
+                         is neither a yes nor a no. Asking again may change the answer."
+                    },
                 )
             }
         }

@@ -222,7 +222,7 @@ impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact(text) => f.write_str(text),
-            Self::Regexp(pattern) => write!(f, "/{}/", pattern.text),
+            Self::Regexp(pattern) => write!(f, "`{}`", pattern.text),
         }
     }
 }

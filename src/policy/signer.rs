@@ -118,7 +118,8 @@ fn by_key(key: Digest, signature: &VerifiedSignature) -> Result<(), Refusal> {
 
 fn mismatch(code: DenyCode, what: &str, wanted: &Pattern, found: &str) -> Refusal {
     let hint = if wanted.matches_a_part(found) {
-        " (the expression matches a part of it; here it must match the whole)"
+        " (the expression matches a part of it; here it must match the whole: begin or end it with \
+         `.*` where anything may stand)"
     } else {
         ""
     };

@@ -2,11 +2,13 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::io;
 
 use crate::model::DenyCode;
 use crate::model::Digest;
 use crate::model::Exceeded;
 use crate::model::ManifestError;
+use crate::model::printable;
 use crate::transport;
 
 /// Why something could not be read.
@@ -75,6 +77,12 @@ pub enum Error {
         /// Why not.
         source: ManifestError,
     },
+    /// A layout holds no image at all. The operator can name another.
+    #[error("the layout `{path}` holds no image")]
+    NoImage {
+        /// The layout.
+        path: String,
+    },
     /// It is not there: a registry's 404, or no such entry in a layout.
     #[error("{asked} is not there")]
     NotFound {
@@ -88,6 +96,14 @@ pub enum Error {
         asked: Asked,
         /// The rule, with the host that the registry named.
         rule: Rule,
+    },
+    /// A layout holds several images, and the reference names none of them. The operator can.
+    #[error("the layout `{path}` holds {} images (name one of them: {})", names.len(), Names(names))]
+    SeveralImages {
+        /// The layout.
+        path: String,
+        /// How each image is named: by its tag if no other image has it, else by its digest.
+        names: Vec<String>,
     },
     /// The bytes have another size than their descriptor says.
     #[error("{asked} has {found}, not the {expected} bytes of its descriptor")]
@@ -281,9 +297,11 @@ pub enum LayoutFault {
     /// An index in it that could hold evidence is malformed.
     Index(Digest),
     /// Reading failed.
-    Io(std::io::ErrorKind),
+    Io(io::ErrorKind),
     /// A symbolic link, or another thing that is no regular file.
     NotAFile,
+    /// The file `oci-layout` is malformed.
+    Marker,
     /// There is no `oci-layout` and no `index.json`.
     NotALayout,
     /// The file is no tar archive.
@@ -310,7 +328,10 @@ impl fmt::Display for LayoutFault {
             Self::Duplicate(name) => write!(f, "the archive has `{name}` twice"),
             Self::Entries(limit) => write!(f, "the archive has more than {limit} entries"),
             Self::Index(digest) => write!(f, "the index `{digest}` in it is malformed"),
+            Self::Io(io::ErrorKind::NotFound) => f.write_str("there is no such file or directory"),
+            Self::Io(io::ErrorKind::PermissionDenied) => f.write_str("this user may not read it"),
             Self::Io(kind) => write!(f, "{kind}"),
+            Self::Marker => f.write_str("its `oci-layout` is malformed"),
             Self::NotAFile => f.write_str("not a regular file (links are not followed)"),
             Self::NotALayout => f.write_str("no `oci-layout` and `index.json` in it"),
             Self::NotAnArchive => f.write_str("neither a directory nor a tar archive"),
@@ -325,7 +346,7 @@ impl Error {
     #[must_use]
     pub const fn code(&self) -> DenyCode {
         match self {
-            Self::AmbiguousTag { .. } => DenyCode::ManifestMalformed,
+            Self::AmbiguousTag { .. } | Self::SeveralImages { .. } => DenyCode::ManifestMalformed,
             Self::DigestMismatch { .. } | Self::SizeMismatch { .. } => DenyCode::DigestMismatch,
             Self::Exceeded { .. } => DenyCode::LimitExceeded,
             Self::Helper { .. } => DenyCode::RegistryUnauthorized,
@@ -340,7 +361,7 @@ impl Error {
                 ..
             } => DenyCode::LimitExceeded,
             Self::Manifest { .. } => DenyCode::ManifestMalformed,
-            Self::NotFound { .. } => DenyCode::ImageNotFound,
+            Self::NoImage { .. } | Self::NotFound { .. } => DenyCode::ImageNotFound,
             Self::Refused { .. } => DenyCode::RegistryRefused,
             Self::Status { status, .. } => match status {
                 401 => DenyCode::RegistryUnauthorized,
@@ -356,9 +377,10 @@ impl Error {
                 transport::Error::Timeout { .. } => DenyCode::RegistryTimeout,
                 transport::Error::TooLarge { .. } => DenyCode::LimitExceeded,
                 transport::Error::Unreachable { .. } => DenyCode::RegistryUnreachable,
-                transport::Error::CaFile | transport::Error::Proxy | transport::Error::Setup => {
-                    DenyCode::Internal
-                }
+                transport::Error::CaFile
+                | transport::Error::Proxy
+                | transport::Error::ProxyScheme { .. }
+                | transport::Error::Setup => DenyCode::Internal,
             },
         }
     }
@@ -376,6 +398,32 @@ impl Error {
             *retry_after
         } else {
             None
+        }
+    }
+}
+
+/// Names that stand in a sentence, as many as somebody may want to read.
+const MAX_NAMES: usize = 8;
+/// Characters of one of them.
+const MAX_NAME: usize = 100;
+
+/// The first names, each cut and escaped.
+struct Names<'a>(&'a [String]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, name) in self.0.iter().take(MAX_NAMES).enumerate() {
+            let name = printable(name);
+            let end = name.char_indices().nth(MAX_NAME).map(|(end, _)| end);
+            let (start, cut) = match end.and_then(|end| name.get(..end)) {
+                Some(start) => (start, "…"),
+                None => (name.as_str(), ""),
+            };
+            write!(f, "{}`{start}{cut}`", if at == 0 { "" } else { ", " })?;
+        }
+        match self.0.len().saturating_sub(MAX_NAMES) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
         }
     }
 }

@@ -84,10 +84,12 @@ impl Layout {
             LayoutFault::NotALayout
         };
         let marker = store.read("oci-layout", MARKER_BYTES).map_err(fault)?;
-        let Content::Bytes(marker) = marker else {
-            return Err(fault(missing));
+        let marker = match marker {
+            Content::Bytes(marker) => marker,
+            Content::Absent => return Err(fault(missing)),
+            Content::TooLarge => return Err(fault(LayoutFault::Marker)),
         };
-        let version = parse_version(&marker).ok_or_else(|| fault(LayoutFault::NotALayout))?;
+        let version = parse_version(&marker).ok_or_else(|| fault(LayoutFault::Marker))?;
         if version != "1.0.0" {
             return Err(fault(LayoutFault::Version(printable(&version))));
         }
@@ -150,12 +152,63 @@ impl Layout {
                 });
                 self.only(tagged, tag)?
             }
-            (None, None) => self.only(self.entries.iter().filter(|e| is_an_image(e)), "")?,
+            (None, None) => self.only_image()?,
         };
         Ok(Resolved {
             pinned: reference.pin(digest),
             manifest: None,
         })
+    }
+
+    /// The image of a layout that holds one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoImage`] when it holds none, and [`Error::SeveralImages`], which names them, when a
+    /// reference must say which.
+    pub fn only_image(&self) -> Result<Digest, Error> {
+        let mut seen = HashSet::new();
+        let mut images = Vec::new();
+        for entry in self.entries.iter().filter(|entry| is_an_image(entry)) {
+            if seen.insert(entry.digest) {
+                images.push(entry.digest);
+            }
+        }
+        let path = self.path.clone();
+        match images.as_slice() {
+            [] => Err(Error::NoImage { path }),
+            [only] => Ok(*only),
+            several => Err(Error::SeveralImages {
+                path,
+                names: self.names(several),
+            }),
+        }
+    }
+
+    /// How each image can be named: by a tag that no other image has, else by its digest.
+    fn names(&self, images: &[Digest]) -> Vec<String> {
+        let tagged = || {
+            self.entries.iter().filter_map(|entry| {
+                let tag = entry.annotations.get(REF_NAME)?;
+                is_typable(tag).then_some((tag, entry.digest))
+            })
+        };
+        let mut owners: HashMap<&String, Option<Digest>> = HashMap::new();
+        for (tag, digest) in tagged() {
+            let owner = owners.entry(tag).or_insert(Some(digest));
+            *owner = owner.filter(|owner| *owner == digest);
+        }
+        let mut tags: HashMap<Digest, &String> = HashMap::new();
+        for (tag, digest) in tagged() {
+            if owners.get(tag).copied().flatten().is_some() {
+                tags.entry(digest).or_insert(tag);
+            }
+        }
+        let name = |digest| match tags.get(digest) {
+            Some(tag) => (*tag).clone(),
+            None => digest.to_string(),
+        };
+        images.iter().map(name).collect()
     }
 
     /// The one digest that the entries have.
@@ -374,6 +427,14 @@ impl Layout {
             source,
         })
     }
+}
+
+/// Whether somebody who writes this is understood as asking for the tag of that name.
+fn is_typable(tag: &str) -> bool {
+    if tag.contains(['/', ':', '@']) {
+        return Reference::parse(tag).is_ok_and(|reference| reference.to_string() == tag);
+    }
+    Reference::parse(&format!("layout/image:{tag}")).is_ok()
 }
 
 /// Whether an entry of `index.json` is an image, and no evidence.

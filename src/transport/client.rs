@@ -17,6 +17,7 @@ use crate::transport::Reply;
 use crate::transport::Request;
 use crate::transport::guard::Guard;
 use crate::transport::guard::GuardedResolver;
+use crate::transport::proxy;
 use crate::transport::roots;
 
 /// How the transport behaves. `Settings::default()` is what scgate ships.
@@ -25,8 +26,9 @@ use crate::transport::roots;
 pub struct Settings {
     /// How far requests may go.
     pub egress: Egress,
-    /// Ports below 1024 that may be connected to besides 80 and 443.
-    pub low_ports: Vec<u16>,
+    /// Hosts with a port below 1024, as `HOST:PORT`, that may be connected to. Every other host may
+    /// have 80 and 443 alone.
+    pub low_ports: Vec<String>,
     /// How long a connection may take to come about, name and TLS included.
     pub connect_timeout: Duration,
     /// How long no byte may come.
@@ -37,7 +39,8 @@ pub struct Settings {
     pub pause: Duration,
     /// Requests to one host at the same time.
     pub per_host: usize,
-    /// The proxy for everything. None is read from the environment.
+    /// The proxy for everything: `http://` or `https://`, which is `http://` when no scheme stands
+    /// there. None is read from the environment.
     pub proxy: Option<String>,
     authorities: Vec<CertificateDer<'static>>,
 }
@@ -87,6 +90,7 @@ pub struct Transport(Arc<Inner>);
 
 pub(super) struct Inner {
     settings: Settings,
+    proxy: Option<reqwest::Proxy>,
     guard: Arc<Guard>,
     clients: Mutex<HashMap<Tls, reqwest::Client>>,
     lanes: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -97,17 +101,17 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// [`Error::Proxy`] when the proxy's address is no URL.
+    /// [`Error::Proxy`] and [`Error::ProxyScheme`] when the proxy's address is none, or names a way
+    /// that is not spoken here. No request ever goes past a proxy that was asked for.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        if let Some(proxy) = &settings.proxy {
-            reqwest::Proxy::all(proxy).map_err(|_| Error::Proxy)?;
-        }
+        let proxy = settings.proxy.as_deref().map(proxy::parse).transpose()?;
         let guard = Arc::new(Guard {
             egress: settings.egress,
             low_ports: settings.low_ports.clone(),
         });
         Ok(Self(Arc::new(Inner {
             settings,
+            proxy,
             guard,
             clients: Mutex::default(),
             lanes: Mutex::default(),
@@ -201,8 +205,8 @@ impl Inner {
             .connect_timeout(self.settings.connect_timeout)
             .pool_max_idle_per_host(self.settings.per_host)
             .dns_resolver(Arc::new(GuardedResolver(Arc::clone(&self.guard))));
-        if let Some(proxy) = &self.settings.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|_| Error::Proxy)?);
+        if let Some(proxy) = &self.proxy {
+            builder = builder.proxy(proxy.clone());
         }
         builder.build().map_err(|_| Error::Setup)
     }

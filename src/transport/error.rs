@@ -8,7 +8,9 @@ use core::time::Duration;
 #[non_exhaustive]
 pub enum Error {
     /// A CA file holds no certificate that can be read. The operator can mend it.
-    #[error("a CA file without a certificate that can be read")]
+    #[error(
+        "a CA file without a certificate that can be read (name a PEM file with `CERTIFICATE` blocks)"
+    )]
     CaFile,
     /// The time for the whole operation is used up.
     #[error("the time for the whole operation was used up while `{host}` was asked")]
@@ -25,9 +27,22 @@ pub enum Error {
         /// The encoding, cut and escaped.
         encoding: String,
     },
-    /// The proxy's address is no URL. The operator can mend it.
-    #[error("a proxy address that is no URL")]
+    /// The proxy's address is none. The operator can mend it. The address itself may hold a
+    /// password, and is not told.
+    #[error(
+        "a proxy address that is none (write `http://HOST:PORT` or `https://HOST:PORT`, with \
+         `USER:PASSWORD@` before the host if the proxy asks for it)"
+    )]
     Proxy,
+    /// The proxy is to be reached in a way that scgate does not speak. The operator can mend it.
+    #[error(
+        "proxies are not reached by `{scheme}://` (name one by `http://HOST:PORT` or \
+         `https://HOST:PORT`)"
+    )]
+    ProxyScheme {
+        /// The scheme, cut and escaped.
+        scheme: String,
+    },
     /// scgate's own rules forbid to talk to that address.
     #[error("`{host}` is {address}, which scgate does not connect to")]
     Refused {
@@ -131,7 +146,7 @@ impl fmt::Display for Forbidden {
             Self::Loopback => "a loopback address",
             Self::Metadata => "a cloud's metadata service",
             Self::Multicast => "a multicast address",
-            Self::Port => "on a port below 1024 other than 80 and 443",
+            Self::Port => "on a port below 1024 other than 80 and 443 that nobody asked for",
             Self::Private => "a private address",
             Self::Unspecified => "an unspecified address",
         })

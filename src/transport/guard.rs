@@ -33,8 +33,8 @@ pub enum Egress {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Guard {
     pub(super) egress: Egress,
-    /// Ports below 1024 that are allowed besides 80 and 443.
-    pub(super) low_ports: Vec<u16>,
+    /// `HOST:PORT` with a port below 1024 other than 80 and 443 that is allowed.
+    pub(super) low_ports: Vec<String>,
 }
 
 /// What the resolver hands through reqwest's error chain.
@@ -57,7 +57,7 @@ impl Guard {
         if let Some(port) = url.port_or_known_default()
             && port < 1024
             && !matches!(port, 80 | 443)
-            && !self.low_ports.contains(&port)
+            && !self.is_named(url, port)
         {
             return Err(Forbidden::Port);
         }
@@ -65,6 +65,13 @@ impl Guard {
             Some(address) => self.judge(address),
             None => Ok(()),
         }
+    }
+
+    fn is_named(&self, url: &Url, port: u16) -> bool {
+        let host = url.host_str().unwrap_or_default();
+        self.low_ports
+            .iter()
+            .any(|named| named.rsplit_once(':') == Some((host, port.to_string().as_str())))
     }
 
     /// Judges one address.
@@ -174,7 +181,7 @@ mod tests {
     fn judge(egress: Egress, url: &str) -> Result<(), Forbidden> {
         let guard = Guard {
             egress,
-            low_ports: vec![444],
+            low_ports: vec!["registry.test:444".to_owned(), "[::1]:22".to_owned()],
         };
         guard.judge_url(&Url::parse(url).expect("a URL"))
     }
@@ -200,6 +207,9 @@ mod tests {
             ("http://100.100.100.200/", Err(Forbidden::Metadata)),
             ("http://registry.test:22/", Err(Forbidden::Port)),
             ("https://registry.test:444/", Ok(())),
+            ("https://registry.test:445/", Err(Forbidden::Port)),
+            ("https://other.test:444/", Err(Forbidden::Port)),
+            ("http://[::1]:22/", Ok(())),
             ("https://registry.test:5000/", Ok(())),
             ("http://127.0.0.1:5000/", Ok(())),
             ("http://[::1]:5000/", Ok(())),

@@ -88,6 +88,55 @@ pub(super) fn pem(text: &str) -> Option<Vec<Pem<'_>>> {
     Some(blocks)
 }
 
+/// The one PEM block of a text that may have explanatory text before and after it (RFC 7468,
+/// section 2), as Go and OpenSSL read it. That text holds no second block and no part of one.
+pub(super) enum Embedded<'a> {
+    /// There is one block, and this is it.
+    One(Pem<'a>),
+    /// There is one block of this label, and it is malformed.
+    Malformed { label: &'a str },
+    /// There is no block.
+    None,
+    /// There are several, or stray lines of one.
+    Several,
+}
+
+/// Finds the one block.
+pub(super) fn embedded_pem(text: &str) -> Embedded<'_> {
+    const BEGIN: &str = "-----BEGIN ";
+    const END: &str = "-----END ";
+    let bare = |text: &str, mark: &str| text.matches(mark.trim_end()).count();
+    match (bare(text, BEGIN), bare(text, END)) {
+        (0, 0) => return Embedded::None,
+        (1, 0 | 1) => {}
+        _ => return Embedded::Several,
+    }
+    let Some((before, block)) = text.find(BEGIN).and_then(|at| text.split_at_checked(at)) else {
+        return Embedded::Several;
+    };
+    let label = block
+        .strip_prefix(BEGIN)
+        .and_then(|rest| rest.lines().next()?.split_once("-----"))
+        .map_or("", |(label, _)| label);
+    let malformed = Embedded::Malformed { label };
+    // Both marks stand at the beginning of a line, and nothing else stands on the line of the last.
+    let line = before.rsplit(['\n', '\r']).next().unwrap_or_default();
+    let Some((body, after)) = block.split_once(END) else {
+        return malformed;
+    };
+    let end = after.split(['\n', '\r']).next().unwrap_or_default();
+    let Some(block) = block.get(..body.len() + END.len() + end.len()) else {
+        return malformed;
+    };
+    if !line.trim_ascii().is_empty() || !body.ends_with(['\n', '\r']) {
+        return malformed;
+    }
+    match pem(block).map(|mut blocks| (blocks.pop(), blocks.is_empty())) {
+        Some((Some(one), true)) => Embedded::One(one),
+        _ => malformed,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +156,48 @@ mod tests {
             ("aGk=x", None),
         ] {
             assert_eq!(decode(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_block_may_stand_in_a_text() {
+        let block = "-----BEGIN A-----\naGk=\n-----END A-----\n";
+        let tell = |text: &str| match embedded_pem(text) {
+            Embedded::One(pem) => format!("{} {:?}", pem.label, pem.content),
+            Embedded::Malformed { label } => format!("malformed {label}"),
+            Embedded::None => "none".to_owned(),
+            Embedded::Several => "several".to_owned(),
+        };
+        for text in [
+            block.to_owned(),
+            format!("Our key, since 2026:\n{block}"),
+            format!("{block}-- \nthe release team ----- ok\n"),
+            format!("a\r\nb\r\n{}c", block.replace('\n', "\r\n")),
+            block.trim_end().to_owned(),
+            format!("\n  {block}"),
+        ] {
+            assert_eq!(tell(&text), "A [104, 105]", "{text}");
+        }
+        for (text, expected) in [
+            (String::new(), "none"),
+            ("no key".to_owned(), "none"),
+            ("---- BEGIN SSH2 PUBLIC KEY ----".to_owned(), "none"),
+            (format!("{block}{block}"), "several"),
+            (format!("{block} and \n{block}"), "several"),
+            (format!("{block}x {block}"), "several"),
+            (format!("-----BEGIN \n{block}"), "several"),
+            (format!("-----BEGIN\n{block}"), "several"),
+            (format!("{block}-----END A-----\n"), "several"),
+            ("-----END A-----\n".to_owned(), "several"),
+            (format!("key: {block}"), "malformed A"),
+            (format!("{}x", block.trim_end()), "malformed A"),
+            (block.replace("END A", "END B"), "malformed A"),
+            (block.replace("aGk=", "K: v\n\naGk="), "malformed A"),
+            (block.replace("aGk=\n", "aGk= text "), "malformed A"),
+            ("-----BEGIN A-----\naGk=\n".to_owned(), "malformed A"),
+            ("-----BEGIN \n-----END -----".to_owned(), "malformed "),
+        ] {
+            assert_eq!(tell(&text), expected, "{text}");
         }
     }
 

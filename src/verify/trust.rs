@@ -15,6 +15,7 @@ use crate::model::Limits;
 use crate::model::Timestamp;
 use crate::verify::certificate::Issuer;
 use crate::verify::encoding;
+use crate::verify::encoding::Embedded;
 use crate::verify::key::Kind;
 use crate::verify::key::PublicKey;
 
@@ -277,37 +278,42 @@ pub struct ManagedKey {
 }
 
 impl ManagedKey {
-    /// Parses a `PUBLIC KEY` PEM file, as `cosign generate-key-pair` writes it.
+    /// Parses a `PUBLIC KEY` PEM file, as `cosign generate-key-pair` writes it. Text around the block
+    /// is passed over.
     ///
     /// # Errors
     ///
     /// [`TrustError::Key`] for anything but exactly one public key of a supported kind.
     pub fn parse(pem: &[u8], limits: &Limits) -> Result<Self, TrustError> {
         Exceeded::unless(pem.len(), limits.key_bytes, "bytes in a key file")?;
-        let text = core::str::from_utf8(pem).map_err(|_| TrustError::Key {
-            rule: "it is not PEM",
-        })?;
-        let blocks = encoding::pem(text).ok_or(TrustError::Key {
-            rule: "it is not PEM",
-        })?;
-        let [block] = blocks.as_slice() else {
-            return Err(TrustError::Key {
-                rule: "it does not hold exactly one PEM block",
-            });
-        };
-        if block.label != "PUBLIC KEY" {
-            return Err(TrustError::Key {
-                rule: match block.label {
-                    "CERTIFICATE" => "it is a certificate, not a public key",
-                    label if label.ends_with("PRIVATE KEY") => {
-                        "it is a private key (scgate verifies with the public one)"
-                    }
-                    _ => "its PEM block is not a `PUBLIC KEY`",
-                },
-            });
+        let wrong = |rule| TrustError::Key { rule };
+        if pem.trim_ascii().is_empty() {
+            return Err(wrong("the file is empty (write the key again)"));
         }
-        let key = PublicKey::parse(&block.content).map_err(|_| TrustError::Key {
-            rule: "it is of no supported kind (P-256, P-384, P-521, Ed25519, RSA 2048 to 4096)",
+        // What stands around the block may be in any encoding; what is lost of it says nothing.
+        let text = String::from_utf8_lossy(pem);
+        let block = match encoding::embedded_pem(&text) {
+            Embedded::One(block) => block,
+            Embedded::Malformed { label } => {
+                return Err(wrong(other_label(label).unwrap_or(
+                    "its PEM block is cut short, altered, or does not stand on lines of its own (write the key again)",
+                )));
+            }
+            Embedded::None => return Err(wrong(other_form(pem))),
+            Embedded::Several => {
+                return Err(wrong(
+                    "it does not hold exactly one PEM block (keep the block of the one key that counts)",
+                ));
+            }
+        };
+        if let Some(rule) = other_label(block.label) {
+            return Err(wrong(rule));
+        }
+        let key = PublicKey::parse(&block.content).map_err(|_| {
+            wrong(
+                "it is of no supported kind (sign with P-256, P-384, P-521, Ed25519 or RSA of 2048 \
+                 to 4096 bits)",
+            )
         })?;
         Ok(Self { key })
     }
@@ -317,6 +323,56 @@ impl ManagedKey {
     pub const fn id(&self) -> Digest {
         self.key.id()
     }
+}
+
+/// What a PEM block is that holds no public key, and how to get one of it.
+fn other_label(label: &str) -> Option<&'static str> {
+    Some(match label {
+        "PUBLIC KEY" => return None,
+        "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => {
+            "it is a certificate, not a public key (`openssl x509 -pubkey -noout -in FILE` writes its \
+             key)"
+        }
+        "CERTIFICATE REQUEST" => {
+            "it is a certificate request, not a public key (`openssl req -pubkey -noout -in FILE` \
+             writes its key)"
+        }
+        "RSA PUBLIC KEY" => {
+            "it is an RSA key in its older form (`openssl rsa -RSAPublicKey_in -in FILE -pubout` \
+             writes a `PUBLIC KEY`)"
+        }
+        "PGP PUBLIC KEY BLOCK" => {
+            "it is an OpenPGP key, which signs no images here (name a `PUBLIC KEY`)"
+        }
+        label if label.contains("SIGSTORE") || label.contains("COSIGN") => {
+            "it is a private key (scgate verifies with the public one: `cosign public-key --key FILE` \
+             writes it)"
+        }
+        label if label.ends_with("PRIVATE KEY") => {
+            "it is a private key (scgate verifies with the public one: `openssl pkey -in FILE -pubout` \
+             writes it)"
+        }
+        _ => {
+            "its PEM block is not a `PUBLIC KEY` (write the key as `cosign generate-key-pair` does)"
+        }
+    })
+}
+
+/// What a file without a PEM block looks like.
+fn other_form(bytes: &[u8]) -> &'static str {
+    // A SEQUENCE.
+    if bytes.first() == Some(&0x30) {
+        return "it is not PEM but looks like DER (`openssl pkey -pubin -inform DER -in FILE` writes \
+                PEM)";
+    }
+    let is_ssh = ["ssh-", "ecdsa-sha2-", "sk-", "---- BEGIN SSH2"];
+    if is_ssh
+        .iter()
+        .any(|start| bytes.starts_with(start.as_bytes()))
+    {
+        return "it is not PEM but an SSH key (`ssh-keygen -e -m PKCS8 -f FILE` writes PEM)";
+    }
+    "it is not PEM (a key begins with `-----BEGIN PUBLIC KEY-----`)"
 }
 
 /// Why trust material does not load. The operator can mend it.
@@ -360,7 +416,11 @@ pub enum TrustError {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "a trusted root"
+)]
 struct RawRoot {
     media_type: String,
     tlogs: Option<Vec<RawLog>>,
@@ -370,7 +430,7 @@ struct RawRoot {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a log")]
 struct RawLog {
     #[serde(default, rename = "baseUrl")]
     _base_url: Option<String>,
@@ -384,7 +444,7 @@ struct RawLog {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a key")]
 struct RawKey {
     raw_bytes: String,
     key_details: Option<String>,
@@ -392,13 +452,13 @@ struct RawKey {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a log id")]
 struct RawLogId {
     key_id: String,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a validity")]
 struct RawWindow {
     start: Option<String>,
     end: Option<String>,
@@ -419,7 +479,11 @@ impl RawWindow {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an authority"
+)]
 struct RawAuthority {
     #[serde(default, rename = "subject")]
     _subject: Option<RawSubject>,
@@ -432,7 +496,7 @@ struct RawAuthority {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a subject")]
 struct RawSubject {
     #[serde(default, rename = "organization")]
     _organization: Option<String>,
@@ -441,13 +505,17 @@ struct RawSubject {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a certificate chain")]
 struct RawChain {
     certificates: Option<Vec<RawCertificate>>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "a certificate"
+)]
 struct RawCertificate {
     raw_bytes: String,
 }

@@ -257,3 +257,22 @@ fn as_of_a_time_later_evidence_does_not_exist() {
         assert_eq!(said.codes(), expected, "{said}");
     }
 }
+
+#[test]
+fn a_type_that_is_named_twice_is_one() {
+    let ask = |types: &[&str]| {
+        scgate(["verify-attestation", "--layout=attest-bundle.tar", AMD64])
+            .and(signer())
+            .and(["--at=2026-11-21T12:00:00Z"])
+            .and(types)
+            .within(&lab())
+            .exits(0)
+    };
+    let once = ask(&["--type=vuln"]);
+    let twice = ask(&[
+        "--type=vuln",
+        "--type=https://cosign.sigstore.dev/attestation/vuln/v1",
+        "--type=vuln",
+    ]);
+    assert_eq!((once.stdout, once.stderr), (twice.stdout, twice.stderr));
+}

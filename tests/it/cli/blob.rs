@@ -234,3 +234,49 @@ fn the_conformance_suite_gets_a_yes_or_a_no() {
         .complains("is not in the trust root");
     }
 }
+
+#[test]
+fn a_time_is_read_although_nothing_takes_any() {
+    let world = World::new();
+    for (words, code) in [
+        ("verify-blob --bundle=bundle.json file", 0),
+        (
+            "verify-blob-attestation --type=slsaprovenance1 --bundle=statement.json file",
+            0,
+        ),
+    ] {
+        for time in ["30s", "2m30s", "1ms", "1h"] {
+            world.keyless(words).and(["--timeout", time]).exits(code);
+            world.keyless(words).and(["-t", time]).exits(code);
+            let by_variable = world.keyless(words).variable("SCGATE_TIMEOUT", time);
+            by_variable.exits(code);
+        }
+        for time in ["0", "0s", "1ns", "999us", "-1s", "bogus", ""] {
+            let by_flag = world.keyless(words).and(["--timeout", time]).exits(2);
+            drop(by_flag.complains("--timeout").complains("`2m30s`"));
+            let by_variable = world.keyless(words).variable("SCGATE_TIMEOUT", time);
+            drop(by_variable.exits(2).complains("`2m30s`"));
+        }
+    }
+}
+
+#[test]
+fn a_file_whose_name_looks_like_a_digest_can_be_named() {
+    let world = World::new();
+    let ask = |file: &str| {
+        world
+            .keyless("verify-blob --bundle=bundle.json")
+            .and([file])
+    };
+    for name in ["sha256:abc", "md5:abc", "SHA1:abc"] {
+        drop(ask(name).exits(2).complains("is no digest"));
+        fs::write(world.dir.path().join(name), FILE).unwrap();
+        ask(name).exits(0);
+        ask(&format!("./{name}")).exits(0);
+    }
+    // A whole digest is one, whatever lies beside it.
+    let digest = Digest::sha256(FILE).to_string();
+    fs::write(world.dir.path().join(&digest), b"another").unwrap();
+    ask(&digest).exits(0);
+    ask(&format!("./{digest}")).exits(1);
+}

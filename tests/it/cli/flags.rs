@@ -64,11 +64,15 @@ fn value(flag: &str) -> Option<&'static str> {
         "--attachment-tag-prefix" => "v1-",
         "--max-workers" => "4",
         "--output" => "json",
-        "--registry-cacert" => "cosign.pub",
+        "--registry-cacert" => "../../tests/it/cli/ca.pem",
         "--timeout" => "1m30s",
         "--type" => "custom",
         _ => "x",
     })
+}
+
+fn is_about_registries(flag: &str) -> bool {
+    flag.starts_with("--registry-") || flag.starts_with("--allow-")
 }
 
 #[test]
@@ -105,10 +109,29 @@ fn what_is_honoured_parses() {
                 .and(signer())
                 .and(["blob/blob.txt"])
                 .within(&lab()),
+                flag if is_about_registries(flag) => {
+                    // Nobody answers there; a layout would have no use for the flag.
+                    let run = scgate([command, "--trusted-root", "trusted_root.json"]);
+                    let [identity, of, issuer, by, ..] = signer();
+                    let pair = match flag {
+                        "--registry-username" => Some("--registry-password=x"),
+                        "--registry-password" => Some("--registry-username=x"),
+                        _ => None,
+                    };
+                    run.and(["127.0.0.1:1/acme/shop:1.0", identity, of, issuer, by, flag])
+                        .and(value(flag))
+                        .and(pair)
+                        .within(&lab())
+                }
                 flag => question(command).and([flag]).and(value(flag)),
             };
             let said = run.run();
-            assert!(matches!(said.code, Some(0 | 1)), "{said}");
+            let good: &[i32] = if is_about_registries(flag) {
+                &[3]
+            } else {
+                &[0, 1]
+            };
+            assert!(said.code.is_some_and(|code| good.contains(&code)), "{said}");
         }
     }
 }
@@ -126,7 +149,7 @@ fn what_is_refused_is_refused_by_name() {
             for given in [vec![flag], vec![flag, "x"]] {
                 let said = question(command).and(given).run();
                 // A switch does not take the word after it, which is then a second file.
-                if said.stderr.contains("unexpected argument 'x'") {
+                if said.stderr.contains("`x` is one word too many") {
                     continue;
                 }
                 assert_eq!(said.code, Some(2), "{said}");

@@ -350,3 +350,84 @@ async fn tls_is_verified_unless_the_authority_is_named_or_the_operator_says_not_
     ask().variable("SCGATE_CACERT", "ca.pem").exits(0);
     ask().and(["--allow-insecure-registry"]).exits(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_cannot_be_used_is_wrong_usage_and_never_passed_by() {
+    let world = World::open().await;
+    world.shop.sign(world.shop.index);
+    let ask = || world.ask().and([world.image(":1.0")]);
+    ask().exits(0);
+    for (address, texts) in [
+        ("ftp://127.0.0.1:3128", ["`ftp://`", "`http://HOST:PORT`"]),
+        ("bad://x", ["`bad://`", "`https://HOST:PORT`"]),
+        (
+            "socks5://127.0.0.1:1080",
+            ["`socks5://`", "`http://HOST:PORT`"],
+        ),
+        (
+            "http://alice:secret@127.0.0.1:99999",
+            ["a proxy address that is none", "`http://HOST:PORT`"],
+        ),
+        (
+            "http://alice:secret@a\"b",
+            ["a proxy address that is none", "`http://HOST:PORT`"],
+        ),
+    ] {
+        for (run, by) in [
+            (ask().and(["--proxy", address]), "error: `--proxy`: "),
+            (
+                ask().variable("SCGATE_PROXY", address),
+                "error: `SCGATE_PROXY`: ",
+            ),
+        ] {
+            let said = run.exits(2);
+            assert!(!said.stderr.contains("secret"), "{said}");
+            assert_eq!(said.stdout, "", "{said}");
+            let said = said.complains(by);
+            drop(said.complains(texts[0]).complains(texts[1]));
+        }
+    }
+    // One that can be used is used: there is nobody behind this address.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    for address in [
+        format!("http://{closed}"),
+        format!("https://{closed}"),
+        closed.to_string(),
+    ] {
+        let said = ask().and(["--proxy", &address]).exits(3);
+        assert_eq!(said.codes(), ["registry-unreachable"], "{said}");
+        let said = ask().variable("SCGATE_PROXY", &address).exits(3);
+        assert_eq!(said.codes(), ["registry-unreachable"], "{said}");
+    }
+    // The flag wins.
+    ask()
+        .variable("SCGATE_PROXY", "ftp://127.0.0.1")
+        .and(["--proxy", &format!("http://{closed}")])
+        .exits(3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_low_port_is_for_whoever_names_it() {
+    let world = World::open().await;
+    world.shop.sign(world.shop.index);
+    // Nothing listens there, which is all that is wrong with it.
+    let ask = |reference: &str| world.ask().and([reference]);
+    let codes = |run: Run| run.exits(3).codes();
+    for reference in ["localhost:1/x:1", "127.0.0.1:1/x:1", "LOCALHOST:1/x:1"] {
+        assert_eq!(codes(ask(reference)), ["registry-unreachable"]);
+    }
+    let image = world.image(":1.0");
+    let elsewhere = ["--signature-repository", "127.0.0.1:1/x"];
+    assert_eq!(codes(ask(&image).and(elsewhere)), ["registry-unreachable"]);
+    // A variable names no port, and neither does a registry.
+    let variable = ask(&image).variable("COSIGN_REPOSITORY", "127.0.0.1:1/x");
+    assert_eq!(codes(variable), ["registry-refused"]);
+    let realm = FaultKind::Realm("http://127.0.0.1:1/token".to_owned());
+    world.shop.registry.inject(Fault::new(realm).path("/v2/"));
+    assert_eq!(codes(ask(&image)), ["registry-refused"]);
+    world.shop.registry.clear_faults();
+    ask(&image).exits(0);
+}

@@ -96,7 +96,7 @@ const POLICY: &[(&str, &[&str], i32, &str, &str)] = &[
      "a child needs its own signature"),
     ("index-only/amd64", &["--parent", super::INDEX], 0, "",
      "unless the index that lists it is named and signed"),
-    ("index-only/amd64", &["--parent", super::AMD64], 1, "parent-mismatch",
+    ("index-only/amd64", &["--parent", super::ARM64], 1, "parent-mismatch",
      "and does list it"),
     ("legacy-oci11-experimental+plain", &[], 0, "",
      "every layout is read"),

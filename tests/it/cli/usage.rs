@@ -108,7 +108,7 @@ fn keys_and_roots_that_are_none() {
     let private = "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\neyJh\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n";
     let pem = fs::read_to_string(lab().join("cosign.pub")).unwrap();
     for (name, bytes, text) in [
-        ("empty", &b""[..], "PEM"),
+        ("empty", &b""[..], "the file is empty"),
         ("der", b"\x30\x59\x00\xff", "not PEM"),
         ("private", private.as_bytes(), "private key"),
         ("two", pem.repeat(2).as_bytes(), "exactly one"),
@@ -127,7 +127,7 @@ fn keys_and_roots_that_are_none() {
         );
     }
     for (key, text) in [
-        ("absent.pub", "No such file"),
+        ("absent.pub", "no such file"),
         (".", "directory"),
         ("env://COSIGN_KEY", "`env://`"),
         ("k8s://ns/secret", "`k8s://`"),
@@ -146,9 +146,10 @@ fn keys_and_roots_that_are_none() {
     }
     let root = fs::read_to_string(lab().join("trusted_root.json")).unwrap();
     for (name, bytes, text) in [
-        ("root-empty", String::new(), "not a trusted root"),
-        ("root-text", "no JSON".to_owned(), "not a trusted root"),
-        ("root-array", "[]".to_owned(), "not a trusted root"),
+        ("root-empty", String::new(), "an empty file"),
+        ("root-text", "no JSON".to_owned(), "a JSON object"),
+        ("root-array", "[]".to_owned(), "a JSON array"),
+        ("root-pem", pem, "a PEM key"),
         (
             "root-half",
             root.split_at(root.len() / 2).0.to_owned(),
@@ -163,7 +164,32 @@ fn keys_and_roots_that_are_none() {
         (
             "root-other",
             root.replace("trustedroot+json", "bundle+json"),
+            "a Sigstore bundle",
+        ),
+        (
+            "root-config",
+            root.replace("trustedroot+json", "signingconfig.v0.2+json"),
+            "a signing configuration",
+        ),
+        (
+            "root-later",
+            root.replace("version=0.1", "version=0.9"),
             "unknown type",
+        ),
+        (
+            "root-legacy",
+            r#"{"base64Signature":"","cert":""}"#.to_owned(),
+            "a bundle of cosign v2",
+        ),
+        (
+            "root-tuf",
+            r#"{"signatures":[],"signed":{}}"#.to_owned(),
+            "metadata of a TUF repository",
+        ),
+        (
+            "root-envelope",
+            r#"{"payload":"","payloadType":"x","signatures":[]}"#.to_owned(),
+            "a DSSE envelope",
         ),
         (
             "root-twice",
@@ -184,7 +210,7 @@ fn keys_and_roots_that_are_none() {
             &WHO,
             &LAYOUT,
         ],
-        &["--trusted-root absent.json", "No such file"],
+        &["--trusted-root absent.json", "no such file"],
     );
 }
 
@@ -196,53 +222,84 @@ fn references_that_are_none() {
         ("", &["no image reference"][..]),
         (hex, &["image id"]),
         (INDEX, &["names no repository", "--layout"]),
-        ("sha256:abc", &["names no repository", "--layout"]),
+        ("sha256:abc", &["sha256:abc", "is no digest", "64"]),
+        ("SHA256:abc", &["SHA256:abc", "is no digest", "`sha256:`"]),
+        (
+            "md5:d41d8cd98f00b204e9800998ecf8427e",
+            &["is no digest", "`sha512:`"],
+        ),
+        ("sha1:da39a3ee", &["is no digest", "`sha512:`"]),
+        ("blake3:latest", &["is no digest", "`sha512:`"]),
         ("https://ghcr.io/a/b", &["scheme"]),
         ("ghcr.io/A/b", &["upper-case"]),
         ("ghcr.io/a/b@sha256:abc", &["64"]),
-        ("ghcr.io/a/b@md5:d41d8cd98f00b204e9800998ecf8427e", &["md5"]),
+        (
+            "ghcr.io/a/b@md5:d41d8cd98f00b204e9800998ecf8427e",
+            &["no image reference", "sha256 and sha512"],
+        ),
         ("ghcr.io/a/b:", &["tag"]),
         ("ghcr.io:99999/a/b", &["port"]),
         ("ghcr.io/a b", &["no image reference"]),
         ("ghcr.io/../b", &["no image reference"]),
     ] {
-        if reference.contains("md5") {
-            wrong(
-                &[&["verify", reference, ROOT], &WHO],
-                &["no image reference"],
-            );
-        } else {
-            wrong(&[&["verify", reference, ROOT], &WHO], texts);
-        }
+        wrong(&[&["verify", reference, ROOT], &WHO], texts);
     }
-    for reference in [
-        upper.as_str(),
-        "sha256:abc",
-        "sha512:abc",
-        "a:b:c",
-        "../x",
-        "ä",
-    ] {
+    for reference in ["a:b:c", "../x", "ä"] {
         wrong(
             &[&["verify", reference, ROOT], &LAYOUT, &WHO],
             &[reference, "no image reference"],
         );
     }
-    // One that is none spoils them all, before anything is decided.
-    wrong(
-        &[&["verify", INDEX, "nope:", ROOT], &LAYOUT, &WHO],
-        &["nope:"],
-    );
-    wrong(&[&["verify", ROOT], &WHO], &["required arguments"]);
-    for (digest, file) in [("sha256:abc", "64"), (upper.as_str(), "hex")] {
+    let shouted = INDEX.to_uppercase();
+    let mixed = format!("Sha256:{hex}");
+    let other = format!("sha1:{hex}");
+    for digest in [
+        upper.as_str(),
+        &shouted,
+        &mixed,
+        &other,
+        "sha256:",
+        "sha256:abc",
+        "sha512:abc",
+        "md5:d41d8cd98f00b204e9800998ecf8427e",
+        "sha224:x",
+        "sha384:x",
+        "blake2b:x",
+    ] {
+        let texts = [digest, "is no digest", "`sha256:` with 64"];
+        wrong(&[&["verify", digest, ROOT], &LAYOUT, &WHO], &texts);
+        wrong(&[&["verify", digest, ROOT], &WHO], &texts);
+        let parent = format!("--parent={digest}");
+        wrong(&[&["verify", AMD64, ROOT, &parent], &LAYOUT, &WHO], &texts);
+        let blob = ["verify-blob", digest, "--bundle=absent", ROOT];
+        wrong(&[&blob, &WHO], &["--bundle absent"]);
         let blob = [
             "verify-blob",
             digest,
             "--bundle=blob/rekor1.sigstore.json",
             ROOT,
         ];
-        wrong(&[&blob, &WHO], &[digest, file]);
+        wrong(&[&blob, &WHO], &texts);
     }
+    // Images of such a name can be named.
+    for name in [
+        "docker.io/library/sha256:abc",
+        "library/sha256:abc",
+        "sha256",
+    ] {
+        let said = scgate(["verify", name, ROOT, "-ojson"])
+            .and(LAYOUT)
+            .and(WHO)
+            .within(&lab());
+        let said = said.exits(1);
+        assert_eq!(said.codes(), ["image-not-found"], "{said}");
+    }
+    // One that is none spoils them all, before anything is decided.
+    wrong(
+        &[&["verify", INDEX, "nope:", ROOT], &LAYOUT, &WHO],
+        &["nope:"],
+    );
+    wrong(&[&["verify", ROOT], &WHO], &["<REF|DIGEST>", "is missing"]);
 }
 
 #[test]
@@ -276,21 +333,116 @@ fn layouts_that_are_none() {
     )
     .unwrap();
     fs::write(broken.join("index.json"), "{").unwrap();
-    for (path, text) in [
-        ("absent", "not found"),
-        ("cosign.pub", "neither a directory nor a tar archive"),
-        ("blob", "no `oci-layout`"),
-        (half.to_str().unwrap(), "cut short"),
-        (endless.to_str().unwrap(), "cut short"),
-        (gzip.to_str().unwrap(), "compressed"),
-        (other.to_str().unwrap(), "2.0.0"),
-        (broken.to_str().unwrap(), "contents"),
+    let marker = dir.path().join("marker");
+    fs::create_dir(&marker).unwrap();
+    fs::write(marker.join("oci-layout"), "1.0.0").unwrap();
+    fs::write(marker.join("index.json"), "{}").unwrap();
+    for (path, text, remedy) in [
+        ("absent", "no such file or directory", "compare the path"),
+        (
+            "cosign.pub",
+            "neither a directory nor a tar archive",
+            "OCI layout directory",
+        ),
+        ("blob", "no `oci-layout`", "OCI layout directory"),
+        (half.to_str().unwrap(), "cut short", "again"),
+        (endless.to_str().unwrap(), "cut short", "again"),
+        (gzip.to_str().unwrap(), "compressed", "`gunzip`"),
+        (other.to_str().unwrap(), "2.0.0", "again"),
+        (broken.to_str().unwrap(), "contents", "again"),
+        (
+            marker.to_str().unwrap(),
+            "`oci-layout` is malformed",
+            "again",
+        ),
     ] {
         wrong(
             &[&["verify", INDEX, ROOT, "--layout", path], &WHO],
-            &["--layout", path, text],
+            &["--layout", path, text, remedy],
         );
     }
+}
+
+#[test]
+fn which_image_of_a_layout_is_meant_must_be_said_where_there_are_several() {
+    let lab_layout = |name: &str| {
+        let path = lab().join(name);
+        scgate(["verify", ROOT, "--layout"])
+            .and([path])
+            .and(WHO)
+            .within(&lab())
+    };
+    // The only image of a layout needs no name.
+    lab_layout("unsigned.tar").and(["-ojson"]).exits(1);
+
+    let dir = tempfile::tempdir().unwrap();
+    let layout = dir.path().join("layout");
+    let image = |hex: char, tag: Option<&str>| {
+        let mut entry = serde_json::json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": format!("sha256:{}", hex.to_string().repeat(64)),
+            "size": 7,
+        });
+        if let Some(tag) = tag {
+            entry["annotations"] = serde_json::json!({"org.opencontainers.image.ref.name": tag});
+        }
+        entry
+    };
+    let write = |entries: &[serde_json::Value]| {
+        fs::create_dir_all(&layout).unwrap();
+        let marker = r#"{"imageLayoutVersion":"1.0.0"}"#;
+        fs::write(layout.join("oci-layout"), marker).unwrap();
+        let index = serde_json::json!({"schemaVersion": 2, "manifests": entries});
+        fs::write(layout.join("index.json"), index.to_string()).unwrap();
+    };
+    let layout = format!("--layout={}", layout.display());
+    let refused = |texts: &[&str]| {
+        wrong(&[&["verify", ROOT, &layout], &WHO], texts);
+        wrong(&[&["verify", "acme.test/shop", ROOT, &layout], &WHO], texts);
+        wrong(&[&["verify-attestation", ROOT, &layout], &WHO], texts);
+    };
+    let asked = |reference: &[&str]| {
+        let said = scgate(["verify", ROOT, &layout, "-ojson"])
+            .and(WHO)
+            .and(reference)
+            .within(&lab());
+        said.exits(1).codes()
+    };
+
+    write(&[]);
+    refused(&["holds no image", "name a layout"]);
+    let only = image('a', Some("1.0"));
+    write(std::slice::from_ref(&only));
+    assert_eq!(asked(&[]), ["image-not-found"], "it is asked, and absent");
+
+    // A tag that two images have, or that nobody can write, names neither.
+    write(&[
+        only.clone(),
+        only,
+        image('b', None),
+        image('c', Some("twice")),
+        image('d', Some("twice")),
+        image('e', Some("acme.test/shop:2.0")),
+        image('f', Some("\u{1b}[31mred")),
+    ]);
+    let digest = |hex: char| format!("`sha256:{}`", hex.to_string().repeat(64));
+    refused(&[
+        "holds 6 images",
+        "name one of them: `1.0`, ",
+        &digest('b'),
+        &digest('c'),
+        &digest('d'),
+        "`acme.test/shop:2.0`",
+        &digest('f'),
+    ]);
+    for reference in ["1.0", "acme.test/shop:2.0"] {
+        assert_eq!(asked(&[reference]), ["image-not-found"]);
+    }
+    assert_eq!(asked(&[digest('c').trim_matches('`')]), ["image-not-found"]);
+
+    let many: Vec<_> = ('0'..='9').map(|hex| image(hex, None)).collect();
+    write(&many);
+    refused(&["holds 10 images", &digest('7'), " and 2 more"]);
 }
 
 #[test]
@@ -320,6 +472,27 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
         (&["--parent=a.test/B"], &["a.test/B", "upper-case"]),
         (&["--platform=linux"], &["--platform linux", "linux/arm64"]),
         (&["--platform=linux/"], &["--platform linux/", "OS/ARCH"]),
+        (
+            &["--platform=linux/amd64,linux/arm64"],
+            &["--platform linux/amd64,linux/arm64", "repeat the flag"],
+        ),
+        (
+            &["--platform=linux/amd64,arm64"],
+            &["--platform", "repeat the flag"],
+        ),
+        (
+            &["--platform=linux/\u{1b}[31mamd64"],
+            &["--platform linux/\\u{1b}[31mamd64", "OS/ARCH"],
+        ),
+        (&["--platform=linux/arm 64"], &["--platform", "OS/ARCH"]),
+        (
+            &["--parent", INDEX],
+            &["--parent", "not its own parent", "leave the flag away"],
+        ),
+        (
+            &["--parent", &format!("a.test/b@{INDEX}")],
+            &["--parent", "not its own parent"],
+        ),
         (&["--at=yesterday"], &["--at yesterday", "RFC 3339"]),
         (&["--at=2026-11-21 09:00:00Z"], &["--at", "RFC 3339"]),
         (&["--at=2999-01-01T00:00:00Z"], &["--at", "future"]),
@@ -327,6 +500,8 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
         (&["--clock-skew=-1"], &["--clock-skew"]),
         (&["--timeout=0s"], &["--timeout", "30s"]),
         (&["--timeout=-5s"], &["--timeout", "30s"]),
+        (&["--timeout", "-1s"], &["--timeout", "30s"]),
+        (&["--timeout=1ns"], &["--timeout", "30s", "1ms"]),
         (&["--timeout=soon"], &["--timeout", "30s"]),
         (&["-a", "env"], &["--annotations env", "NAME=VALUE"]),
         (&["-a", "=x"], &["--annotations =x", "NAME=VALUE"]),
@@ -343,7 +518,7 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
         ),
         (
             &["-o", "json=/no/such/directory/x"],
-            &["--output /no/such/directory/x", "No such file"],
+            &["--output /no/such/directory/x", "no such directory"],
         ),
         (&["--color=blue"], &["--color", "blue"]),
         (&["--no-such-flag"], &["--no-such-flag"]),
@@ -374,11 +549,11 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
         (&["--certificate=cosign.pub"], &["the signature"]),
         (
             &["--signature=absent.sig", "--certificate=cosign.pub"],
-            &["--signature absent.sig", "No such file"],
+            &["--signature absent.sig", "no such file"],
         ),
         (
             &["--bundle=absent.json"],
-            &["--bundle absent.json", "No such file"],
+            &["--bundle absent.json", "no such file"],
         ),
         (&["--bundle=."], &["--bundle .", "directory"]),
     ] {
@@ -389,7 +564,7 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
     }
     wrong(
         &[&["verify-blob", "absent.bin", ROOT, bundle], &WHO],
-        &["absent.bin", "No such file"],
+        &["absent.bin", "no such file"],
     );
     wrong(
         &[&["verify-blob-attestation", "blob/blob.txt", ROOT], &WHO],
@@ -403,6 +578,15 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
             &["password", "--registry-password"][..],
         ),
         (&["--registry-password=x"], &["user", "--registry-username"]),
+        (&["--registry-token="], &["--registry-token", "empty"]),
+        (
+            &["--registry-username=", "--registry-password=x"],
+            &["--registry-username", "empty"],
+        ),
+        (
+            &["--registry-username=x", "--registry-password="],
+            &["--registry-password", "empty"],
+        ),
         (
             &[
                 "--registry-token=x",
@@ -413,7 +597,7 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
         ),
         (
             &["--authfile=absent.json"],
-            &["--authfile absent.json", "No such file"],
+            &["--authfile absent.json", "no such file"],
         ),
         (&["--authfile=cosign.pub"], &["--authfile", "cosign.pub"]),
         (
@@ -432,6 +616,49 @@ fn flags_that_do_not_go_together_and_values_that_are_none() {
     ] {
         wrong(&[&registry, &WHO, flags], texts);
     }
+}
+
+#[test]
+fn flags_about_registries_have_no_meaning_beside_a_layout() {
+    let ask = |flag: &[&str]| {
+        scgate(["verify", INDEX, ROOT])
+            .and(LAYOUT)
+            .and(WHO)
+            .and(flag)
+            .within(&lab())
+    };
+    for flag in [
+        "--allow-http-registry",
+        "--allow-insecure-registry=true",
+        "--authfile=cosign.pub",
+        "--proxy=http://127.0.0.1:1",
+        "--registry-cacert=cosign.pub",
+        "--registry-password=x",
+        "--registry-token=x",
+        "--registry-token=",
+        "--registry-username=x",
+    ] {
+        let name = flag.split('=').next().unwrap();
+        let texts = [name, "has no meaning with `--layout`", "leave it away"];
+        wrong(&[&["verify", INDEX, ROOT, flag], &LAYOUT, &WHO], &texts);
+        wrong(
+            &[&["verify-attestation", INDEX, ROOT, flag], &LAYOUT, &WHO],
+            &texts,
+        );
+        // Where a registry is asked it is read.
+        let asked = scgate(["verify", "127.0.0.1:1/a/b:1", ROOT, flag])
+            .and(WHO)
+            .within(&lab())
+            .run();
+        assert!(!asked.stderr.contains("has no meaning"), "{asked}");
+    }
+    // What changes nothing here, and what is set for other commands.
+    ask(&["--timeout=30s"]).exits(0);
+    ask(&[])
+        .variable("SCGATE_PROXY", "http://127.0.0.1:1")
+        .variable("SCGATE_AUTHFILE", "absent.json")
+        .variable("SCGATE_CACERT", "absent.pem")
+        .exits(0);
 }
 
 #[test]
@@ -476,4 +703,93 @@ fn malformed_evidence_is_a_refusal_and_no_wrong_usage() {
             .collect();
         assert_eq!(said.codes(), codes, "{said}");
     }
+}
+
+/// Words that make no command get a sentence of the same form as everything else, without the
+/// library's usage text behind it.
+#[test]
+fn words_that_make_no_command() {
+    for (words, text) in [
+        (&["verify"][..], "`<REF|DIGEST>...` is missing"),
+        (&["verify", "--nope", "x"], "there is no flag `--nope`"),
+        (
+            &["verify", "--certificate-identiy=x", "y"],
+            "did you mean `--certificate-identity`?",
+        ),
+        (&["vrify", "x"], "there is no command `vrify` (there are"),
+        (
+            &["verify", "x", "--clock-skew=61"],
+            "`--clock-skew 61`: a skew is a number of seconds from 0 to 60",
+        ),
+        (
+            &["verify", "x", "--clock-skew", "-3"],
+            "`--clock-skew -3`: a skew",
+        ),
+        (
+            &["verify", "x", "--color=blue"],
+            "(give one of `always`, `auto`, `never`)",
+        ),
+        (
+            &["verify", "x", "--offline=maybe"],
+            "`--offline maybe`: there is no such value (give one of `true`, `false`)",
+        ),
+        (
+            &["verify", "x", "--key=k", "--key=j"],
+            "`--key` is given twice",
+        ),
+        (&["verify", "x", "--platform"], "`--platform` has no value"),
+        (
+            &["verify", "x", "--trusted-root="],
+            "`--trusted-root` has no value",
+        ),
+        (&["verify-blob", "a", "b"], "`b` is one word too many"),
+        (&["verify", "x", "--key=-"], "`--key -`: stdin is not read"),
+        (
+            &[
+                "verify-blob",
+                "blob/blob.txt",
+                "--key=cosign.pub",
+                "--bundle=-",
+            ],
+            "`--bundle -`: stdin is not read",
+        ),
+        (
+            &["verify", "x", "--trusted-root=-"],
+            "`--trusted-root -`: stdin is not read",
+        ),
+        (&["verify", "x", "--at", "-1"], "`--at -1`: not a point"),
+    ] {
+        wrong(&[words], &[text]);
+        let said = scgate(words).within(&lab()).exits(2);
+        assert!(!said.stderr.contains("Usage:"), "{said}");
+        assert!(said.stderr.lines().count() <= 2, "{said}");
+    }
+}
+
+/// What stands in a report file goes only when a new report will stand there.
+#[test]
+fn a_report_is_not_lost_to_wrong_usage() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("report.json");
+    fs::write(&report, "the last one").unwrap();
+    let output = format!("--output=json={}", report.display());
+    let kept = || fs::read_to_string(&report).unwrap() == "the last one";
+    let ask = |more: &[&str]| {
+        scgate(["verify", INDEX, ROOT, &output])
+            .and(LAYOUT)
+            .and(more)
+            .within(&lab())
+    };
+    for more in [
+        &["--output=text=/no/such/directory/x"][..],
+        &["--output=text=."],
+        &[&output],
+        &["--output=text", "--output=json"],
+        &["--nope"],
+    ] {
+        ask(&[&WHO[..], more].concat()).exits(2);
+        assert!(kept(), "{more:?}");
+    }
+    ask(&WHO).exits(0);
+    assert!(!kept());
 }

@@ -80,12 +80,16 @@ fn key_files_that_are_none() {
     let limits = Limits::default();
     let good = KEY.public_pem();
     let load = |text: &str| ManagedKey::parse(text.as_bytes(), &limits).is_ok();
-    assert!(load(&good));
+    for text in [good.clone(), format!("text\n{good}"), format!("{good}text")] {
+        assert!(load(&text), "{text}");
+    }
     for bad in [
         String::new(),
+        "text".to_owned(),
         good.repeat(2),
-        format!("text\n{good}"),
-        format!("{good}text"),
+        format!("text {good}"),
+        format!("{}text", good.trim_end()),
+        format!("{good}-----BEGIN"),
         good.replace("PUBLIC", "PRIVATE"),
         good.replace("PUBLIC KEY", "CERTIFICATE"),
         pem("CERTIFICATE", &MINT.fulcio.root.certificate),
