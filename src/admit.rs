@@ -51,6 +51,15 @@ pub struct Trusted {
     pub keys: Vec<Arc<ManagedKey>>,
 }
 
+/// Evidence from a file: the bundle in it, or why there is none.
+#[derive(Clone, Debug)]
+pub struct FileEvidence {
+    /// Over the bytes of the file, whatever they are.
+    pub digest: Digest,
+    /// What was parsed from them.
+    pub bundle: Result<Bundle, crate::verify::Error>,
+}
+
 /// How far to look.
 #[derive(Clone, Debug)]
 pub struct Scope {
@@ -177,7 +186,7 @@ impl Gate {
         &self,
         name: &str,
         artifact: Artifact<'_>,
-        evidence: &[Result<Bundle, crate::verify::Error>],
+        evidence: &[FileEvidence],
         now: Timestamp,
     ) -> Report {
         let digest = match artifact {
@@ -185,8 +194,8 @@ impl Gate {
             Artifact::Digest(digest) => digest,
         };
         let mut subject = Subject::new(digest, Role::Other);
-        for bundle in evidence {
-            subject.findings.push(match bundle {
+        for file in evidence {
+            subject.findings.push(match &file.bundle {
                 Ok(bundle) => {
                     let (proof, claimed) = self.inner.prove_or_name(bundle, artifact, now);
                     Finding {
@@ -198,7 +207,7 @@ impl Gate {
                     }
                 }
                 Err(error) => Finding {
-                    holder: digest,
+                    holder: file.digest,
                     way: "file",
                     layout: None,
                     proof: Err(Refusal::new(error.code(), error.to_string())),

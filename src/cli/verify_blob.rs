@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::admit::FileEvidence;
 use crate::admit::Gate;
 use crate::admit::Scope;
 use crate::cli::Outcome;
@@ -35,7 +36,6 @@ use crate::policy::Covers;
 use crate::policy::Demand;
 use crate::policy::Policy;
 use crate::policy::Rules;
-use crate::verify;
 use crate::verify::Artifact;
 use crate::verify::Bundle;
 
@@ -125,7 +125,7 @@ impl VerifyBlob {
     }
 
     /// The bundle, or what takes its place.
-    fn evidence(&self, limits: &Limits) -> Result<Result<Bundle, verify::Error>, UsageError> {
+    fn evidence(&self, limits: &Limits) -> Result<FileEvidence, UsageError> {
         let beside = [
             ("--signature", self.signature.is_some()),
             ("--certificate", self.certificate.is_some()),
@@ -146,11 +146,7 @@ impl VerifyBlob {
         }
     }
 
-    fn detached(
-        &self,
-        signature: &str,
-        limits: &Limits,
-    ) -> Result<Result<Bundle, verify::Error>, UsageError> {
+    fn detached(&self, signature: &str, limits: &Limits) -> Result<FileEvidence, UsageError> {
         match (&self.identity.key, &self.certificate) {
             (Some(_), Some(_)) => {
                 return Err(UsageError::Exclusive {
@@ -190,12 +186,15 @@ impl VerifyBlob {
             &self.rfc3161_timestamp,
             limits.timestamp_bytes,
         )?;
-        Ok(Bundle::from_detached(
-            &signature,
-            certificate.as_deref(),
-            timestamp.as_deref(),
-            limits,
-        ))
+        Ok(FileEvidence {
+            digest: Digest::sha256(&signature),
+            bundle: Bundle::from_detached(
+                &signature,
+                certificate.as_deref(),
+                timestamp.as_deref(),
+                limits,
+            ),
+        })
     }
 }
 
@@ -221,7 +220,7 @@ impl VerifyBlobAttestation {
 fn answer(
     blob: &BlobFlags,
     policy: Policy,
-    evidence: Result<Bundle, verify::Error>,
+    evidence: FileEvidence,
     grounds: &Grounds,
     output: &OutputFlags,
 ) -> Result<Outcome, UsageError> {
@@ -236,7 +235,7 @@ pub(super) fn admit(
     name: &str,
     file: &Blob,
     policy: Policy,
-    evidence: Result<Bundle, verify::Error>,
+    evidence: FileEvidence,
     grounds: &Grounds,
 ) -> crate::admit::Report {
     grounds.announce();
@@ -322,10 +321,7 @@ impl Blob {
 }
 
 /// Reads a bundle. What is wrong inside of it is evidence that does not count, and no wrong usage.
-pub(super) fn read_bundle(
-    path: &Path,
-    limits: &Limits,
-) -> Result<Result<Bundle, verify::Error>, UsageError> {
+pub(super) fn read_bundle(path: &Path, limits: &Limits) -> Result<FileEvidence, UsageError> {
     /// The members that tell the forms apart.
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -335,11 +331,15 @@ pub(super) fn read_bundle(
     }
     let json = read_start("--bundle", path, limits.attestation_bytes)?;
     let form = crate::model::read_json(&json).ok();
-    Ok(match form {
+    let bundle = match form {
         Some(Form {
             media_type: None,
             base64_signature: Some(_),
         }) => Bundle::from_legacy_blob(&json, limits),
         _ => Bundle::parse(&json, limits),
+    };
+    Ok(FileEvidence {
+        digest: Digest::sha256(&json),
+        bundle,
     })
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use regex::Captures;
 use regex::Regex;
+use scgate::admit::FileEvidence;
 use scgate::admit::Gate;
 use scgate::admit::Report;
 use scgate::admit::Scope;
@@ -331,7 +332,11 @@ impl Files {
         let evidence: Vec<_> = orders
             .iter()
             .map(|order| self.mint.sign(order).unwrap())
-            .map(|minted| Bundle::parse(&minted.bundle_bytes("0.3"), &limits))
+            .map(|minted| minted.bundle_bytes("0.3"))
+            .map(|bytes| FileEvidence {
+                digest: Digest::sha256(&bytes),
+                bundle: Bundle::parse(&bytes, &limits),
+            })
             .collect();
         let trusted = Trusted {
             root: Some(Arc::new(root)),

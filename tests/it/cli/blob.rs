@@ -135,6 +135,24 @@ fn each_form_of_evidence_and_each_name_of_the_file() {
     }
 }
 
+/// The report names the file that is malformed, not the one that should be proven.
+#[test]
+fn a_malformed_file_of_evidence_is_the_one_that_is_named() {
+    let world = World::new();
+    for (name, bytes) in [("bundle.json", None), ("broken.json", Some("{}"))] {
+        let path = world.dir.path().join(name);
+        if let Some(bytes) = bytes {
+            fs::write(&path, bytes).unwrap();
+        }
+        let words = format!("verify-blob -ojson --bundle={name} file");
+        let said = world.keyless(&words).exits(i32::from(bytes.is_some()));
+        let holder = Digest::sha256(&fs::read(path).unwrap()).to_string();
+        assert!(said.stdout.contains(&holder), "{said}");
+        let malformed: &[&str] = bytes.map_or(&[], |_| &["bundle-malformed"]);
+        assert_eq!(said.codes(), malformed, "{said}");
+    }
+}
+
 #[test]
 fn a_managed_key_signs_files_too() {
     let world = World::new();
