@@ -7,6 +7,8 @@
 use core::fmt;
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
 
 use serde::Deserialize;
 use serde::de::DeserializeSeed;
@@ -91,33 +93,79 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Json
 }
 
 /// Refuses a document with a member, at any depth, whose name differs from one of `known` in case
-/// alone. Annotations are passed over: their names are anybody's.
+/// alone. Annotations are passed over: their names are anybody's. Nothing is built.
 pub(crate) fn exact_case(bytes: &[u8], known: &[&str]) -> Result<(), JsonError> {
-    fn walk(value: &serde_json::Value, known: &[&str]) -> Option<String> {
-        match value {
-            serde_json::Value::Array(items) => items.iter().find_map(|item| walk(item, known)),
-            serde_json::Value::Object(members) => members.iter().find_map(|(name, value)| {
-                let near = |known: &&&str| known.eq_ignore_ascii_case(name) && **known != name;
-                if known.iter().any(|known| near(&known)) {
-                    return Some(name.clone());
-                }
-                (name != "annotations")
-                    .then(|| walk(value, known))
-                    .flatten()
-            }),
-            _ => None,
-        }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    ExactCase { known }.deserialize(Strict(&mut deserializer))?;
+    deserializer.end()?;
+    Ok(())
+}
+
+/// Walks a document for [`exact_case`].
+#[derive(Clone, Copy)]
+struct ExactCase<'k> {
+    known: &'k [&'k str],
+}
+
+impl<'de> DeserializeSeed<'de> for ExactCase<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
     }
-    let document: serde_json::Value = read(bytes)?;
-    match walk(&document, known) {
-        None => Ok(()),
-        Some(name) => Err(JsonError {
-            reason: printable(&format!(
-                "member `{name}` differs from a known one in case alone"
-            )),
-            line: 0,
-            column: 0,
-        }),
+}
+
+impl<'de> Visitor<'de> for ExactCase<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(Name(name)) = members.next_key()? {
+            let near = |known: &&&str| known.eq_ignore_ascii_case(&name) && **known != name;
+            if self.known.iter().any(|known| near(&known)) {
+                return Err(Error::custom(format_args!(
+                    "member `{name}` differs from a known one in case alone"
+                )));
+            }
+            if name == "annotations" {
+                members.next_value::<IgnoredAny>()?;
+            } else {
+                members.next_value_seed(self)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -330,7 +378,12 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
         let Some(Name(name)) = self.inner.next_key()? else {
             return Ok(None);
         };
-        if self.seen.has(&name) {
+        if name.starts_with(RESERVED) {
+            return Err(Error::custom(format_args!(
+                "member `{name}` has a name that a JSON library takes for an instruction"
+            )));
+        }
+        if !self.seen.insert(name.clone()) {
             return Err(Error::custom(format_args!(
                 "member `{name}` occurs twice in one object"
             )));
@@ -339,7 +392,6 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
             Cow::Borrowed(name) => seed.deserialize(BorrowedStrDeserializer::new(name)),
             Cow::Owned(name) => seed.deserialize(name.as_str().into_deserializer()),
         }?;
-        self.seen.insert(name);
         Ok(Some(value))
     }
 
@@ -348,35 +400,45 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'de, A> {
     }
 }
 
-/// The member names of one object: a list while it is short, then a set, so that the work stays
-/// linear whatever the document holds.
+/// What the names of members begin with that `serde_json` reads as instructions to itself, where a
+/// crate in the tree switched that on: the text under such a name would be read as another document.
+const RESERVED: &str = "$serde_json::private::";
+
+/// The member names of one object: a list while it is short, then a set of their hashes, so that the
+/// work stays linear and the memory small whatever the document holds. The hashes have a random key:
+/// two equal names are always found, and two others are taken for equal once in 2^64 pairs.
 enum Names<'de> {
     Few(Vec<Cow<'de, str>>),
-    Many(HashSet<Cow<'de, str>>),
+    Many(HashSet<u64>, RandomState),
 }
 
 /// From here on a set is cheaper than comparing with each.
 const FEW: usize = 24;
 
 impl<'de> Names<'de> {
-    fn has(&self, name: &str) -> bool {
+    /// Takes a name; whether it is new.
+    fn insert(&mut self, name: Cow<'de, str>) -> bool {
         match self {
-            Self::Few(list) => list.iter().any(|known| known == name),
-            Self::Many(set) => set.contains(name),
-        }
-    }
-
-    fn insert(&mut self, name: Cow<'de, str>) {
-        match self {
-            Self::Few(list) if list.len() < FEW => list.push(name),
-            Self::Few(list) => *self = Self::Many(list.drain(..).chain([name]).collect()),
-            Self::Many(set) => drop(set.insert(name)),
+            Self::Few(list) if list.contains(&name) => false,
+            Self::Few(list) if list.len() < FEW => {
+                list.push(name);
+                true
+            }
+            Self::Few(list) => {
+                let key = RandomState::new();
+                let all = list.iter().map(|known| key.hash_one(&**known));
+                let all = all.chain([key.hash_one(&*name)]).collect();
+                *self = Self::Many(all, key);
+                true
+            }
+            Self::Many(set, key) => set.insert(key.hash_one(&*name)),
         }
     }
 }
 
 /// A member name, borrowed where it has no escapes.
 #[derive(Deserialize)]
+#[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
@@ -410,9 +472,33 @@ mod tests {
         }
         assert!(strict_json(b"{\"a\":\"\xff\"}").is_err());
         assert!(strict_json("[".repeat(100_000).as_bytes()).is_err());
+        let inner = r#"{"a":{"$serde_json::private::RawValue":"\"x\""}}"#;
+        assert!(strict_json(inner.as_bytes()).is_err());
+        assert!(strict_json(inner.replace("::private", "::").as_bytes()).is_ok());
         let many: Vec<_> = (0..100).map(|n| format!("\"k{n}\":1")).collect();
         assert!(strict_json(format!("{{{}}}", many.join(",")).as_bytes()).is_ok());
         assert!(strict_json(format!("{{{},\"k7\":1}}", many.join(",")).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn names_that_differ_in_case_alone_are_refused_outside_of_annotations() {
+        let known = ["name", "annotations"];
+        for good in [
+            r#"{"name":1,"x":[{"name":2}],"annotations":{"Name":"x"}}"#,
+            r#"{"names":1,"x":{"annotations":{"a":{"NAME":null}}}}"#,
+        ] {
+            assert_eq!(exact_case(good.as_bytes(), &known), Ok(()), "{good}");
+        }
+        for bad in [
+            r#"{"Name":1}"#,
+            r#"{"x":[1,{"y":{"nam\u0045":2}}]}"#,
+            r#"{"Annotations":{}}"#,
+            r#"{"x":{"annotations":{},"NAME":1}}"#,
+            r#"{"name":1,"name":1}"#,
+            "{",
+        ] {
+            assert!(exact_case(bad.as_bytes(), &known).is_err(), "{bad}");
+        }
     }
 
     #[derive(Debug, Deserialize, PartialEq)]

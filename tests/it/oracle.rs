@@ -125,6 +125,10 @@ const STRICTER: &[(&str, &[&str])] = &[
         "BUN-09 row 16 33 entries",
         "chain of 9",
         "BUN-09 row 16 33 digests of a subject",
+        "5000 digests of a subject, more than are kept",
+        "4097 values in annotations",
+        "4097 values in annotations, nested",
+        "many values in annotations, more than are kept",
         "BUN-09 row 16 33 tokens",
     ]),
     ("an entry of nobody is no entry, for a managed key too", &[
@@ -169,6 +173,11 @@ const STRICTER: &[(&str, &[&str])] = &[
         "member of a subject in another case",
         "value in capitals",
         "BUN-05 member of the predicate twice",
+        "annotations that are a list",
+        "an annotation twice",
+        "an annotation twice, inside of another",
+        "an annotation under a name that is an instruction",
+        "a predicate under a name that is an instruction",
     ]),
     ("RFC 3161 and RFC 5652 to the letter, and a chain that is valid up to its root", &[
         "TSTInfo version 2",

@@ -132,6 +132,9 @@ pub(super) const ROWS: &[Row] = &[
     denied("another image is asked for, layer", LayerSig, Change::Case(|c| c.question.file = Some(b"other".to_vec())), Code::SubjectMismatch),
     denied("annotations that are no map", LayerSig, Change::Order(|o| text(o, |t| swap_text(t, "null", "[]"))), Code::PayloadMalformed),
     denied("annotation twice", LayerSig, Change::Order(|o| text(o, |t| swap_text(t, "null", "{\"a\":\"b\",\"a\":\"c\"}"))), Code::PayloadMalformed),
+    allowed("4096 values in annotations, document", LayerSig, Change::Order(|o| text(o, |t| swap_text(t, "null", &json!({"a": vec![0; 4095]}).to_string())))),
+    denied("4097 values in annotations, document", LayerSig, Change::Order(|o| text(o, |t| swap_text(t, "null", &json!({"a": vec![0; 4096]}).to_string()))), Code::LimitExceeded),
+    denied("an annotation under a name that is an instruction, document", LayerSig, Change::Order(|o| text(o, |t| swap_text(t, "null", &json!({"a": {"$serde_json::private::RawValue": "\"b\""}}).to_string()))), Code::PayloadMalformed),
     denied("document null", LayerSig, Change::Order(|o| text(o, |t| *t = "null".into())), Code::PayloadMalformed),
 ];
 

@@ -81,6 +81,18 @@ pub(super) const ROWS: &[Row] = &[
     denied("BUN-09 row 16 1025 subjects", Stamped, Change::Order(|o| subjects(o, 1025)), Code::LimitExceeded),
     allowed("BUN-09 row 16 32 digests of a subject", Stamped, Change::Order(|o| digests(o, 32))),
     denied("BUN-09 row 16 33 digests of a subject", Stamped, Change::Order(|o| digests(o, 33)), Code::LimitExceeded),
+    denied("5000 subjects, more than are kept", Stamped, Change::Order(|o| subjects(o, 5000)), Code::LimitExceeded),
+    denied("5000 digests of a subject, more than are kept", Stamped, Change::Order(|o| digests(o, 5000)), Code::LimitExceeded),
+    allowed("4096 values in annotations", Stamped, Change::Order(|o| annotated(o, &json!({"a": vec![0; 4095]})))),
+    denied("4097 values in annotations", Stamped, Change::Order(|o| annotated(o, &json!({"a": vec![0; 4096]}))), Code::LimitExceeded),
+    denied("4097 values in annotations, nested", Stamped, Change::Order(|o| annotated(o, &json!({"a": {"b": vec![0; 4095]}}))), Code::LimitExceeded),
+    denied("many values in annotations, more than are kept", Stamped, Change::Order(|o| annotated(o, &json!({"a": {"b": vec![0; 9000]}, "c": "d", "e": {"f": []}}))), Code::LimitExceeded),
+    allowed("annotations that are null", Stamped, Change::Order(|o| annotated(o, &Value::Null))),
+    denied("annotations that are a list", Stamped, Change::Order(|o| annotated(o, &json!([]))), Code::PayloadMalformed),
+    denied("an annotation twice", Stamped, Change::Order(|o| text(o, |t| swap_text(t, "\"annotations\":{}", "\"annotations\":{\"a\":1,\"a\":1}"))), Code::PayloadMalformed),
+    denied("an annotation twice, inside of another", Stamped, Change::Order(|o| text(o, |t| swap_text(t, "\"annotations\":{}", "\"annotations\":{\"x\":[{\"a\":1,\"a\":1}]}"))), Code::PayloadMalformed),
+    denied("an annotation under a name that is an instruction", Stamped, Change::Order(|o| annotated(o, &json!({"a": {"$serde_json::private::RawValue": "1"}}))), Code::PayloadMalformed),
+    denied("a predicate under a name that is an instruction", Stamped, Change::Order(|o| text(o, |t| swap_text(t, "\"predicate\":{}", "\"predicate\":{\"$serde_json::private::RawValue\":\"1\"}"))), Code::PayloadMalformed),
 
     // Signed again: the form of the text.
     allowed("row 43 odd white space", Stamped, Change::Order(|o| text(o, |t| *t = t.replace(',', " ,\n\t ")))),
@@ -123,6 +135,13 @@ fn edit(order: &mut Order, change: impl Fn(&mut Value)) {
 fn digest(order: &mut Order, algorithm: &str, value: &str) {
     edit(order, |s| {
         s["subject"] = json!([{ "digest": { algorithm: value } }])
+    });
+}
+
+/// The annotations of the first subject.
+fn annotated(order: &mut Order, annotations: &Value) {
+    edit(order, |statement| {
+        statement["subject"][0]["annotations"] = annotations.clone();
     });
 }
 
