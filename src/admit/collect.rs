@@ -8,6 +8,7 @@ mod evidence;
 mod platform;
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -47,6 +48,10 @@ const SIDE_BY_SIDE: usize = 32;
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// The manifest that such an entry is about.
 const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+/// Bytes of such an annotation: none needs more than a digest has. A longer one is passed over, and
+/// the entry is then an image like any other.
+const MAX_REFERENCE: usize = 256;
+
 /// One question's way through the source.
 pub(super) struct Collector<'a> {
     gate: &'a Arc<Inner>,
@@ -67,7 +72,7 @@ struct Entry {
 struct LookedAt {
     subject: Subject,
     /// Its own entries, where it is an index.
-    nested: Option<Index>,
+    nested: Vec<Entry>,
     warning: Option<Warning>,
 }
 
@@ -75,7 +80,7 @@ impl LookedAt {
     const fn only(subject: Subject) -> Self {
         Self {
             subject,
-            nested: None,
+            nested: Vec::new(),
             warning: None,
         }
     }
@@ -196,12 +201,18 @@ impl<'a> Collector<'a> {
                     new.push(entry);
                 }
             }
-            let looked_at = side_by_side(new.iter().map(|entry| self.entry(entry))).await;
+            let looked_at = futures_util::stream::iter(new.iter().map(|entry| self.entry(entry)));
+            let mut looked_at = pin!(looked_at.buffered(SIDE_BY_SIDE));
             level = Vec::new();
-            for found in looked_at {
+            while let Some(found) = looked_at.next().await {
                 evidence.subjects.push(found.subject);
                 evidence.warnings.extend(found.warning);
-                level.extend(found.nested.into_iter().flat_map(entries));
+                level.extend(found.nested);
+                // Not only when all are known: what is listed may be far more than may be looked at.
+                if let Err(exceeded) = budget.allows(level.len()) {
+                    evidence.gaps.push(from_excess(&exceeded));
+                    return;
+                }
             }
             if level.is_empty() {
                 return;
@@ -257,7 +268,7 @@ impl<'a> Collector<'a> {
         let parsed = read
             .map_err(|error| from_error(&error, DenyCode::ChildNotFound))
             .and_then(|raw| self.parse(&raw, served_as));
-        let (mut nested, mut warning) = (None, None);
+        let (mut nested, mut warning) = (Vec::new(), None);
         match parsed {
             Err(gap) => {
                 // What could not be read may be an image, so it is asked about.
@@ -268,7 +279,7 @@ impl<'a> Collector<'a> {
             }
             Ok(Manifest::Index(index)) => {
                 subject.role = Role::Index;
-                nested = Some(index);
+                nested = entries(index);
             }
             Ok(Manifest::Image(image)) => {
                 subject.role = if is_attestation(entry, &image) {
@@ -340,15 +351,25 @@ async fn side_by_side<T>(work: impl Iterator<Item = impl Future<Output = T>>) ->
         .await
 }
 
+/// The entries of an index, with no more of each than is asked for later: many indexes may be held at
+/// the same time, and annotations can be as large as an index itself.
 fn entries(index: Index) -> Vec<Entry> {
     let siblings: Arc<BTreeSet<_>> =
         Arc::new(index.manifests.iter().map(|entry| entry.digest).collect());
     index
         .manifests
         .into_iter()
-        .map(|descriptor| Entry {
-            descriptor,
-            siblings: Arc::clone(&siblings),
+        .map(|listed| {
+            let mut descriptor = Descriptor::new(listed.media_type, listed.digest, listed.size);
+            descriptor.platform = listed.platform;
+            descriptor.annotations = listed.annotations;
+            descriptor.annotations.retain(|name, value| {
+                (name == REFERENCE_TYPE || name == REFERENCE_DIGEST) && value.len() <= MAX_REFERENCE
+            });
+            Entry {
+                descriptor,
+                siblings: Arc::clone(&siblings),
+            }
         })
         .collect()
 }

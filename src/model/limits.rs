@@ -138,6 +138,21 @@ impl Budget {
         }
     }
 
+    /// Whether so many more manifests could still be spent.
+    ///
+    /// # Errors
+    ///
+    /// [`Exceeded`] when there are fewer left.
+    pub const fn allows(&self, more: usize) -> Result<(), Exceeded> {
+        if more > self.manifests {
+            return Err(Exceeded {
+                what: "manifests in one image",
+                limit: self.limit,
+            });
+        }
+        Ok(())
+    }
+
     /// Spends one manifest.
     ///
     /// # Errors

@@ -272,6 +272,7 @@ impl Manifest {
         if raw.schema_version != 2 {
             return Err(ManifestError::Schema);
         }
+        raw.within_bounds()?;
         let image_shaped = raw.config.is_some() || raw.layers.is_some();
         let media_type = match (raw.media_type, served_as) {
             (Some(own), Some(served)) if own != served => {
@@ -360,6 +361,43 @@ struct Raw {
     subject: Option<Descriptor>,
     #[serde(default, deserialize_with = "null_is_empty")]
     annotations: BTreeMap<String, String>,
+}
+
+impl Raw {
+    /// Whether what is kept of each entry is as small as such things are.
+    fn within_bounds(&self) -> Result<(), Exceeded> {
+        let lists = [&self.manifests, &self.layers];
+        let listed = lists.into_iter().flatten().flatten();
+        let descriptors = listed.chain(&self.config).chain(&self.subject);
+        for descriptor in descriptors {
+            let types = [
+                Some(&descriptor.media_type),
+                descriptor.artifact_type.as_ref(),
+            ];
+            within(types.into_iter().flatten(), "bytes in a media type")?;
+            if let Some(platform) = &descriptor.platform {
+                let parts = [Some(&platform.os), Some(&platform.architecture)];
+                let more = [platform.variant.as_ref(), platform.os_version.as_ref()];
+                within(
+                    parts.into_iter().chain(more).flatten(),
+                    "bytes in a part of a platform",
+                )?;
+            }
+        }
+        let types = [self.media_type.as_ref(), self.artifact_type.as_ref()];
+        within(types.into_iter().flatten(), "bytes in a media type")
+    }
+}
+
+/// Bytes of a media type (RFC 6838, section 4.2: 127 on each side of the slash), and of a part of a
+/// platform.
+const MAX_NAME: usize = 255;
+
+fn within<'a>(names: impl Iterator<Item = &'a String>, what: &'static str) -> Result<(), Exceeded> {
+    for name in names {
+        Exceeded::unless(name.len(), MAX_NAME, what)?;
+    }
+    Ok(())
 }
 
 fn null_is_empty<'de, D>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error>
