@@ -141,6 +141,7 @@ impl<'a> Collector<'a> {
                 named.role = Role::Index;
                 evidence.subjects.push(named);
                 self.levels(index, &mut evidence).await;
+                evidence.warnings.extend(platform::incomplete(&evidence));
                 evidence.warnings.extend(platform::repeated(&evidence));
             }
         }
@@ -236,7 +237,9 @@ impl<'a> Collector<'a> {
         let mut subject = Subject::new(descriptor.digest, hinted_role(descriptor));
         // Only the index counts, so its entries are listed and not read; the indexes in it are, so
         // that the platforms are listed whole.
-        if !covered && !everything && !is_index {
+        let may_hold_platform =
+            descriptor.media_type.is_empty() && !self.policy().platforms().is_empty();
+        if !covered && !everything && !is_index && !may_hold_platform {
             return LookedAt::only(subject);
         }
         let known_type = is_index || media_type::is_image(&descriptor.media_type);

@@ -199,6 +199,24 @@ impl Platform {
             && (asked.variant.is_none() || own.2 == asked_for.2)
     }
 
+    /// Whether a node that looks for `asked` may take an entry with this platform: it answers, or
+    /// leaves out what the node then fills in by itself (containerd takes an entry without `os` for
+    /// its own), or has a variant that not everybody reads alike.
+    #[must_use]
+    pub fn may_answer(&self, asked: &Self) -> bool {
+        let (own, asked_for) = (self.normal(), asked.normal());
+        let fits = |own: &str, asked: &str| own.is_empty() || own == asked;
+        fits(&own.0, &asked_for.0)
+            && fits(&own.1, &asked_for.1)
+            && (asked.variant.is_none() || own.2 == asked_for.2 || !is_variant(&own.2))
+    }
+
+    /// Whether it leaves out what every platform has, which a node may fill in by itself.
+    #[must_use]
+    pub const fn is_incomplete(&self) -> bool {
+        self.os.is_empty() || self.architecture.is_empty()
+    }
+
     /// What a node compares: operating system, architecture and variant under the names that
     /// containerd gives them (`platforms/database.go`), and the version of the system.
     #[cfg(feature = "net")]
@@ -218,7 +236,10 @@ impl Platform {
             .unwrap_or_default()
             .to_ascii_lowercase();
         let numbered = match variant.as_str() {
-            "5" | "6" | "7" | "8" => format!("v{variant}"),
+            "5" | "6" | "7" | "8" | "9" => format!("v{variant}"),
+            // Some read the first minor version as the major one, as its authors mean it.
+            "8.0" | "v8.0" => "v8".to_owned(),
+            "9.0" | "v9.0" => "v9".to_owned(),
             other => other.to_owned(),
         };
         let (architecture, variant) = match self.architecture.to_ascii_lowercase().as_str() {
@@ -237,6 +258,21 @@ impl Platform {
             other => return (os, other.to_owned(), numbered),
         };
         (os, architecture.to_owned(), variant)
+    }
+}
+
+/// Whether it is a variant that everybody reads alike: none, or `v` and a number, perhaps with a
+/// second one.
+fn is_variant(normal: &str) -> bool {
+    let is_number = |text: &str| {
+        !text.is_empty() && !text.starts_with('0') && text.bytes().all(|c| c.is_ascii_digit())
+    };
+    match normal.strip_prefix('v') {
+        None => normal.is_empty(),
+        Some(rest) => match rest.split_once('.') {
+            None => is_number(rest),
+            Some((major, minor)) => is_number(major) && is_number(minor),
+        },
     }
 }
 
@@ -525,6 +561,33 @@ mod tests {
             assert_eq!(parse(own).answers(&parse(asked)), expected, "{own} {asked}");
         }
         assert!(!arm.answers(&Platform::parse("linux/arm64/v7").unwrap_or_default()));
+        let asked = Platform::parse("linux/arm64/v8").unwrap_or_default();
+        for (os, architecture, variant, answers, may_answer) in [
+            ("linux", "arm64", "v8", true, true),
+            ("linux", "arm64", "", true, true),
+            ("linux", "arm64", "V8.0", true, true),
+            ("linux", "arm64", "8.0", true, true),
+            ("linux", "arm64", "v9", false, false),
+            ("linux", "arm64", "v8.1", false, false),
+            ("linux", "arm64", "v08", false, true),
+            ("linux", "arm64", "v8.", false, true),
+            ("linux", "arm64", "eight", false, true),
+            ("", "arm64", "v8", false, true),
+            ("linux", "", "", false, true),
+            ("", "", "", false, true),
+            ("", "amd64", "", false, false),
+            ("windows", "", "", false, false),
+            ("linux", "amd64", "x", false, false),
+        ] {
+            let own = Platform {
+                os: os.to_owned(),
+                architecture: architecture.to_owned(),
+                variant: Some(variant.to_owned()),
+                os_version: None,
+            };
+            let found = (own.answers(&asked), own.may_answer(&asked));
+            assert_eq!(found, (answers, may_answer), "{own}");
+        }
         for bad in [
             "",
             "linux",

@@ -40,6 +40,13 @@ pub enum Warning {
         /// What its configuration says.
         config: Platform,
     },
+    /// An entry leaves out its operating system or architecture.
+    PlatformIncomplete {
+        /// The image.
+        subject: Digest,
+        /// What its entry says.
+        entry: Platform,
+    },
     /// Several images of an index are for one platform.
     PlatformRepeated {
         /// The platform.
@@ -62,6 +69,7 @@ impl Warning {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::PlatformDiffers { .. } => "platform-differs",
+            Self::PlatformIncomplete { .. } => "platform-incomplete",
             Self::PlatformRepeated { .. } => "platform-repeated",
             Self::PlatformUnread { .. } => "platform-unread",
         }
@@ -81,6 +89,14 @@ impl core::fmt::Display for Warning {
                 write!(
                     f,
                     "listed for {entry}, by which a node chooses, but built for {config}: {subject}"
+                )
+            }
+            Self::PlatformIncomplete { subject, entry } => {
+                let entry = entry.to_string();
+                write!(
+                    f,
+                    "listed for {}, which a node may take for its own platform: {subject}",
+                    printable(&entry)
                 )
             }
             Self::PlatformRepeated { platform, subjects } => {
@@ -298,7 +314,7 @@ impl Policy {
             // Without a platform, or with an unknown one, a node may take it for any.
             self.platforms().is_empty()
                 || platform.as_ref().is_none_or(|own| {
-                    own.is_unknown() || self.platforms().iter().any(|asked| own.answers(asked))
+                    own.is_unknown() || self.platforms().iter().any(|asked| own.may_answer(asked))
                 })
         };
         match (&subject.role, self.covers()) {
@@ -349,16 +365,10 @@ impl Policy {
             }
         }
         for platform in self.platforms() {
-            let there = evidence.subjects.iter().any(
-                |subject| matches!(&subject.role, Role::Image(Some(own)) if own.answers(platform)),
-            );
-            let open = evidence.subjects.iter().any(|s| s.role == Role::Unread);
-            if !there && !open {
-                let refusal = Refusal::new(
-                    DenyCode::PlatformMissing,
-                    format!("the image has no manifest for {platform}"),
-                );
-                denials.push(self.denial(named.digest, &refusal));
+            for denial in self.without_platform(evidence, named.digest, platform) {
+                if !denials.contains(&denial) {
+                    denials.push(denial);
+                }
             }
         }
         let has_image = |s: &Subject| matches!(s.role, Role::Image(_) | Role::Unread);
@@ -373,6 +383,34 @@ impl Policy {
             denials.push(self.denial(named.digest, &refusal));
         }
         settle(proven, denials)
+    }
+
+    /// What speaks against a platform being there: nothing where an image is for it, else what could
+    /// not be read and may hold it, else that it is missing.
+    fn without_platform(
+        &self,
+        evidence: &Evidence,
+        named: Digest,
+        platform: &Platform,
+    ) -> Vec<Denial> {
+        let is_there = |subject: &Subject| matches!(&subject.role, Role::Image(Some(own)) if own.answers(platform));
+        if evidence.subjects.iter().any(is_there) {
+            return Vec::new();
+        }
+        let unread: Vec<_> = evidence
+            .subjects
+            .iter()
+            .filter(|subject| subject.role == Role::Unread)
+            .filter_map(|subject| Some(self.denial(subject.digest, subject.unread.as_ref()?)))
+            .collect();
+        if !unread.is_empty() {
+            return unread;
+        }
+        let missing = Refusal::new(
+            DenyCode::PlatformMissing,
+            format!("the image has no manifest for {platform}"),
+        );
+        vec![self.denial(named, &missing)]
     }
 
     /// What becomes of one subject, by its place: on what it rests, or why it is not met. Nothing
@@ -404,9 +442,17 @@ impl Policy {
         let met = match &subject.unread {
             // Signed or not: what is not there, or is not what its index says, is not covered.
             Some(unread) => Err(unread.clone()),
-            None => self.met(subject).or_else(|refusal| {
+            None => self.met(subject).or_else(|own| {
                 let through = self.met_through_parent(subject, evidence);
-                through.unwrap_or(Err(refusal))
+                through
+                    .unwrap_or_else(|| Err(own.clone()))
+                    .map_err(|of_parent| {
+                        // Evidence of its own that could not be read might have been enough.
+                        match own.code.outcome() {
+                            Kind::Undecided => own,
+                            _ => of_parent,
+                        }
+                    })
             }),
         };
         Some(met.map_err(|refusal| self.denial(subject.digest, &refusal)))

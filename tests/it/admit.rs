@@ -493,6 +493,30 @@ async fn a_child_is_covered_by_its_parent_only_when_both_are_named_so() {
     }
 }
 
+/// What a parent says never closes what the child's own evidence leaves open.
+#[tokio::test]
+async fn a_parent_that_does_not_cover_leaves_an_open_question_open() {
+    let shop = Shop::open(Config::default()).await;
+    shop.sign(shop.arm64);
+    let child = format!("@{}", shop.arm64);
+    let stranger = shop.put_index(&[shop.entry(shop.amd64, "linux", "amd64")]);
+    for parent in [None, Some(shop.index), Some(stranger)] {
+        assert_eq!(verdict(&shop.ask_for(&child, parent).await), ["allow"]);
+    }
+    let listing = format!("/referrers/{}", shop.arm64);
+    shop.registry
+        .inject(Fault::new(FaultKind::status(503)).path(&listing));
+    for parent in [None, Some(shop.index), Some(stranger)] {
+        let report = shop.ask_for(&child, parent).await;
+        assert_eq!(report.decision.outcome(), Outcome::Undecided, "{parent:?}");
+        assert_eq!(verdict(&report), ["registry-unavailable"], "{parent:?}");
+    }
+    // With a signature the parent covers it, whatever became of the child's own.
+    shop.sign(shop.index);
+    let through = shop.ask_for(&child, Some(shop.index)).await;
+    assert_eq!(verdict(&through), ["allow"]);
+}
+
 #[tokio::test]
 async fn a_platform_that_is_asked_for_must_be_there() {
     let mut shop = Shop::open(Config::default()).await;

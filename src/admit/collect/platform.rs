@@ -15,6 +15,7 @@ use crate::model::media_type;
 use crate::policy::Evidence;
 use crate::policy::Refusal;
 use crate::policy::Role;
+use crate::policy::Subject;
 use crate::policy::Warning;
 
 impl Collector<'_> {
@@ -74,6 +75,18 @@ impl Collector<'_> {
             Refusal::new(DenyCode::ManifestMalformed, text)
         })
     }
+}
+
+/// The images whose entries leave out what a node looks for.
+pub(super) fn incomplete(evidence: &Evidence) -> Vec<Warning> {
+    let entry_of = |subject: &Subject| match &subject.role {
+        Role::Image(Some(entry)) if entry.is_incomplete() => Some(Warning::PlatformIncomplete {
+            subject: subject.digest,
+            entry: entry.clone(),
+        }),
+        _ => None,
+    };
+    evidence.subjects.iter().filter_map(entry_of).collect()
 }
 
 /// The platforms for which an image holds several manifests: a node runs the first.
