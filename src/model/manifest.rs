@@ -7,6 +7,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::Error as _;
+use serde::de::MapAccess;
+use serde::de::Visitor;
 
 use crate::model::Digest;
 use crate::model::Exceeded;
@@ -436,11 +439,40 @@ fn within<'a>(names: impl Iterator<Item = &'a String>, what: &'static str) -> Re
     Ok(())
 }
 
+/// Annotations of one thing. Builders write a few dozen; only somebody who wants a reader to work
+/// writes more than this.
+const MAX_ANNOTATIONS: usize = 4096;
+
+/// Reads annotations, at most [`MAX_ANNOTATIONS`]; null is none.
 fn null_is_empty<'de, D>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error>
 where
     D: serde::Deserializer<'de>,
 {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+    struct Annotations;
+    impl<'de> Visitor<'de> for Annotations {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            f.write_str("annotations")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(BTreeMap::new())
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut annotations = BTreeMap::new();
+            while let Some((name, text)) = map.next_entry()? {
+                if annotations.len() == MAX_ANNOTATIONS {
+                    let text = format_args!("more than {MAX_ANNOTATIONS} annotations");
+                    return Err(A::Error::custom(text));
+                }
+                annotations.insert(name, text);
+            }
+            Ok(annotations)
+        }
+    }
+    deserializer.deserialize_any(Annotations)
 }
 
 /// Why bytes are not a manifest that scgate reads. The registry or the publisher can mend it.
@@ -539,6 +571,37 @@ mod tests {
                 "{size}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_an_entry_is_small() {
+        let index = |entry: String| {
+            let json = format!(r#"{{"schemaVersion":2,"manifests":[{entry}]}}"#);
+            parse(&json, Some(media_type::INDEX))
+        };
+        let entry = |media_type: &str, os: &str| {
+            let os = format!(r#"{{"os":"{os}","architecture":"amd64"}}"#);
+            format!(r#"{{"mediaType":"{media_type}","digest":"{D}","size":0,"platform":{os}}}"#)
+        };
+        let annotated = |count: usize| {
+            let all: Vec<_> = (0..count).map(|n| format!(r#""{n}":"""#)).collect();
+            let all = all.join(",");
+            format!(r#"{{"digest":"{D}","size":0,"annotations":{{{all}}}}}"#)
+        };
+        let long = "x".repeat(256);
+        let fits = "x".repeat(255);
+        for good in [
+            entry(&fits, &fits),
+            annotated(MAX_ANNOTATIONS),
+            format!(r#"{{"digest":"{D}","size":0,"annotations":null}}"#),
+        ] {
+            assert!(index(good).is_ok());
+        }
+        for bad in [entry(&long, "linux"), entry("a/b", &long)] {
+            assert!(matches!(index(bad), Err(ManifestError::Exceeded(_))));
+        }
+        let many = index(annotated(MAX_ANNOTATIONS + 1));
+        assert!(matches!(many, Err(ManifestError::Json(_))));
     }
 
     #[test]
