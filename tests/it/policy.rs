@@ -1,0 +1,97 @@
+//! What a policy accepts of signatures that hold.
+
+use scgate::model::DenyCode;
+use scgate::model::Digest;
+use scgate::model::Limits;
+use scgate::model::Timestamp;
+use scgate::policy::Covers;
+use scgate::policy::Demand;
+use scgate::policy::Policy;
+use scgate::policy::Rules;
+use scgate::policy::SignedTimestamp;
+use scgate::policy::Signer;
+use scgate::policy::Who;
+use scgate::sandbox::mint::Content;
+use scgate::sandbox::mint::KeyKind;
+use scgate::sandbox::mint::Mint;
+use scgate::sandbox::mint::Order;
+use scgate::sandbox::mint::SigningKey;
+use scgate::verify::Artifact;
+use scgate::verify::Bundle;
+use scgate::verify::ManagedKey;
+use scgate::verify::Terms;
+use scgate::verify::Trust;
+use scgate::verify::TrustRoot;
+use scgate::verify::VerifiedSignature;
+use scgate::verify::verify;
+
+/// When everything is signed.
+fn now() -> Timestamp {
+    Timestamp::parse("2026-06-01T12:00:00Z").unwrap()
+}
+
+/// The image that everything is about.
+fn image() -> Digest {
+    Digest::sha256(b"an image manifest")
+}
+
+/// What the mint signs, verified.
+fn proven(mint: &Mint, order: &Order, trust: Trust<'_>) -> VerifiedSignature {
+    let limits = Limits::default();
+    let bytes = mint.sign(order).unwrap().bundle_bytes("0.3");
+    let bundle = Bundle::parse(&bytes, &limits).unwrap();
+    let artifact = Artifact::Digest(image());
+    verify(&bundle, artifact, trust, Terms::default(), now(), &limits).unwrap()
+}
+
+/// A policy with one signer.
+fn signed_by(who: Who, at: Option<Timestamp>) -> Policy {
+    Policy::new(Rules {
+        name: "one signer".to_owned(),
+        signers: vec![Signer {
+            name: "one".to_owned(),
+            who,
+        }],
+        demand: Demand::Signature,
+        annotations: Vec::new(),
+        covers: Covers::Index,
+        platforms: Vec::new(),
+        signed_timestamp: SignedTimestamp::Optional,
+        at,
+    })
+    .unwrap()
+}
+
+/// The reason why a policy does not accept a signature.
+fn refusal(policy: &Policy, signature: &VerifiedSignature) -> Option<DenyCode> {
+    policy.accepts(signature).err().map(|refusal| refusal.code)
+}
+
+#[test]
+fn what_has_no_time_is_not_known_to_have_existed_then() {
+    let mint = Mint::new(now()).unwrap();
+    let limits = Limits::default();
+    let root = TrustRoot::parse(&mint.trusted_root().bytes(), &limits).unwrap();
+    let signing = SigningKey::generate(KeyKind::P256).unwrap();
+    let key = ManagedKey::parse(signing.public_pem().as_bytes(), &limits).unwrap();
+    let order = || Order::keyed(now(), &signing, Content::image(image()));
+    let by_key = |at| signed_by(Who::Key(key.id()), at);
+    let before = Some(now().plus_seconds(-1));
+    let after = Some(now().plus_seconds(1));
+
+    // A Rekor v2 entry says no time; the timestamp beside it does.
+    let trust = Trust::Key(&key, Some(&root));
+    let untimed = proven(&mint, &order().rekor2().without_timestamps(), trust);
+    let stamped = proven(&mint, &order().rekor2(), trust);
+    for (signature, at, expected) in [
+        (&stamped, None, None),
+        (&stamped, after, None),
+        (&stamped, Some(now()), None),
+        (&stamped, before, Some(DenyCode::EvidenceAfterTime)),
+        (&untimed, None, None),
+        (&untimed, after, Some(DenyCode::TimeMissing)),
+        (&untimed, before, Some(DenyCode::TimeMissing)),
+    ] {
+        assert_eq!(refusal(&by_key(at), signature), expected, "{at:?}");
+    }
+}
