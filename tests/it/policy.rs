@@ -6,6 +6,8 @@ use scgate::model::Limits;
 use scgate::model::Timestamp;
 use scgate::policy::Covers;
 use scgate::policy::Demand;
+use scgate::policy::Pattern;
+use scgate::policy::PatternError;
 use scgate::policy::Policy;
 use scgate::policy::Rules;
 use scgate::policy::SignedTimestamp;
@@ -24,6 +26,7 @@ use scgate::verify::Trust;
 use scgate::verify::TrustRoot;
 use scgate::verify::VerifiedSignature;
 use scgate::verify::verify;
+use serde_json::Value;
 
 /// When everything is signed.
 fn now() -> Timestamp {
@@ -65,6 +68,29 @@ fn signed_by(who: Who, at: Option<Timestamp>) -> Policy {
 /// The reason why a policy does not accept a signature.
 fn refusal(policy: &Policy, signature: &VerifiedSignature) -> Option<DenyCode> {
     policy.accepts(signature).err().map(|refusal| refusal.code)
+}
+
+/// What Go's `regexp` makes of each form of expression, and what is made of it here: the same, or
+/// nothing, by a name.
+const RE2: &str = include_str!("../../testdata/re2.json");
+
+#[test]
+fn expressions_mean_what_they_mean_to_re2_or_nothing() {
+    let table: Value = serde_json::from_str(RE2).unwrap();
+    for row in table["rows"].as_array().unwrap() {
+        let text = row["expression"].as_str().unwrap();
+        let (pattern, here) = match Pattern::regexp(text) {
+            Ok(pattern) => (Some(pattern), "read"),
+            Err(PatternError::OtherMeaning { what, .. }) => (None, what),
+            Err(PatternError::Syntax { .. }) => (None, "malformed"),
+            Err(error) => panic!("{text}: {error}"),
+        };
+        assert_eq!(row["here"], here, "{text}");
+        let Some(pattern) = pattern else { continue };
+        for (value, matches) in row["go"].as_object().unwrap() {
+            assert_eq!(*matches, pattern.matches(value), "{text}: {value:?}");
+        }
+    }
 }
 
 #[test]
