@@ -7,11 +7,18 @@ use core::fmt;
 
 use regex::Regex;
 use regex::RegexBuilder;
+use regex_syntax::hir::Class;
+use regex_syntax::hir::Hir;
+use regex_syntax::hir::HirKind;
+use regex_syntax::hir::Literal;
 
 /// Bytes that the text of a regular expression may have.
 const MAX_TEXT: usize = 4096;
 /// Bytes that a compiled regular expression may take (the `regex` crate's own default is 10 MiB).
 const MAX_COMPILED: usize = 1024 * 1024;
+
+/// Characters of a class that are still spelled, one by one.
+const FEW: usize = 10;
 
 /// What a value must be.
 #[derive(Clone)]
@@ -30,6 +37,7 @@ pub struct Whole {
     /// The same, as the `regex` crate must read it.
     part: String,
     whole: Regex,
+    names_a_uri: bool,
 }
 
 impl Pattern {
@@ -66,10 +74,13 @@ impl Pattern {
         if anybody::takes_anybody(&whole) {
             return Err(PatternError::Vacuous);
         }
+        // What cannot be read is taken for the name of a URI, which fewer values meet.
+        let names_a_uri = regex_syntax::parse(&part).map_or(true, |part| spells_a_uri(&part));
         Ok(Self::Regexp(Whole {
             text: text.to_owned(),
             part,
             whole,
+            names_a_uri,
         }))
     }
 
@@ -82,11 +93,12 @@ impl Pattern {
         }
     }
 
-    /// Whether it can only mean a URI.
+    /// Whether it means a URI, so that no name of another kind meets it: a text with `://`, and an
+    /// expression that spells a `:` or a `/` anywhere, which nobody's e-mail address has.
     pub(super) fn names_a_uri(&self) -> bool {
         match self {
             Self::Exact(text) => text.contains("://"),
-            Self::Regexp(pattern) => pattern.text.contains("://"),
+            Self::Regexp(pattern) => pattern.names_a_uri,
         }
     }
 
@@ -97,6 +109,21 @@ impl Pattern {
             Self::Exact(_) => false,
             Self::Regexp(pattern) => compile(&pattern.part).is_ok_and(|part| part.is_match(value)),
         }
+    }
+}
+
+/// Whether an expression spells a `:` or a `/`, in whatever way it is written: by itself, or as one of
+/// a few characters that may stand in a place. One that lets nearly anything stand there spells none.
+fn spells_a_uri(expression: &Hir) -> bool {
+    match expression.kind() {
+        HirKind::Literal(Literal(bytes)) => bytes.iter().any(|byte| matches!(byte, b':' | b'/')),
+        HirKind::Class(Class::Unicode(class)) => {
+            let ranges = || class.iter().map(|range| range.start()..=range.end());
+            ranges().flatten().take(FEW + 1).count() <= FEW
+                && ranges().flatten().any(|one| matches!(one, ':' | '/'))
+        }
+        HirKind::Class(Class::Bytes(_)) => true,
+        kind => kind.subs().iter().any(spells_a_uri),
     }
 }
 

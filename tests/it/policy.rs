@@ -2,6 +2,7 @@
 
 use scgate::model::DenyCode;
 use scgate::model::Digest;
+use scgate::model::Identity;
 use scgate::model::Limits;
 use scgate::model::Timestamp;
 use scgate::policy::Covers;
@@ -14,10 +15,12 @@ use scgate::policy::SignedTimestamp;
 use scgate::policy::Signer;
 use scgate::policy::Who;
 use scgate::sandbox::mint::Content;
+use scgate::sandbox::mint::GithubActions;
 use scgate::sandbox::mint::KeyKind;
 use scgate::sandbox::mint::Mint;
 use scgate::sandbox::mint::Order;
 use scgate::sandbox::mint::SigningKey;
+use scgate::sandbox::mint::email;
 use scgate::verify::Artifact;
 use scgate::verify::Bundle;
 use scgate::verify::ManagedKey;
@@ -91,6 +94,68 @@ fn expressions_mean_what_they_mean_to_re2_or_nothing() {
             assert_eq!(*matches, pattern.matches(value), "{text}: {value:?}");
         }
     }
+}
+
+#[test]
+fn what_names_a_uri_is_met_by_no_other_kind_of_name() {
+    let mint = Mint::new(now()).unwrap();
+    let limits = Limits::default();
+    let root = TrustRoot::parse(&mint.trusted_root().bytes(), &limits).unwrap();
+    let issuer = "https://token.actions.githubusercontent.com";
+    let named = |identity: &Identity| {
+        let order = Order::keyless(now(), identity, Content::image(image()));
+        proven(&mint, &order, Trust::Root(&root))
+    };
+    let asked = |subject: &str| {
+        let who = Who::Keyless {
+            root: root.id(),
+            issuer: Pattern::exact(issuer).unwrap(),
+            subject: Pattern::regexp(subject).unwrap(),
+            claims: Vec::new(),
+        };
+        signed_by(who, None)
+    };
+    let workflow = named(&GithubActions::push("acme/x", "release.yml").identity());
+    let disguised = [
+        named(&email("https://github.com/acme/x@evil.test", issuer)),
+        named(&email("github.com/acme/x@evil.test", issuer)),
+    ];
+    for subject in [
+        "https://github.com/acme/.*",
+        r"https:\/\/github\.com\/acme\/.*",
+        "https:/{2}github.com/acme/.*",
+        "(?:https)://github.com/acme/.*",
+        "(https|http)://github.com/acme/.*",
+        "h[t]tps://github.com/acme/.*",
+        "https[:]//github.com/acme/.*",
+        r"https\x3a\x2f\x2fgithub.com\x2facme\x2f.*",
+        "(?i)HTTPS://GITHUB.COM/ACME/.*",
+        "(https://)?github.com/acme/.*",
+        ".*github.com/acme/.*",
+        "https:.{2}github.com.acme.*",
+        "https[:/]+github.com[/]acme.*",
+    ] {
+        let policy = asked(subject);
+        assert_eq!(refusal(&policy, &workflow), None, "{subject}");
+        for disguised in &disguised {
+            let refusal = refusal(&policy, disguised);
+            assert_eq!(refusal, Some(DenyCode::IdentityMismatch), "{subject}");
+        }
+    }
+    // What names no URI is met by an e-mail address.
+    let ops = named(&email("ops@acme.test", issuer));
+    for subject in [
+        r".*@acme\.test",
+        r"[^/]+@acme\.test",
+        r"\D+@acme\.test",
+        r"[\w.+/-]+@acme\.test",
+    ] {
+        assert_eq!(refusal(&asked(subject), &ops), None, "{subject}");
+    }
+    let either = asked(r"https://github\.com/acme/.*|ops@acme\.test");
+    let refused = either.accepts(&ops).unwrap_err();
+    assert_eq!(refused.code, DenyCode::IdentityMismatch);
+    assert!(refused.found.contains("an e-mail address"));
 }
 
 #[test]
