@@ -92,7 +92,8 @@ pub struct Rules {
     pub platforms: Vec<Platform>,
     /// Whether an RFC 3161 timestamp is demanded.
     pub signed_timestamp: SignedTimestamp,
-    /// The time that is asked about, when it is not now: what was signed later does not exist.
+    /// The time that is asked about, when it is not now: what was signed later does not exist, and
+    /// what has no authenticated time is not known to.
     pub at: Option<Timestamp>,
 }
 
@@ -198,15 +199,8 @@ impl Policy {
     /// [`Refusal`] with the reason that tells most.
     pub fn accepts(&self, signature: &VerifiedSignature) -> Result<&Signer, Refusal> {
         self.is_demanded(signature)?;
-        if let Some(at) = self.rules.at
-            && !signature.times().is_empty()
-            && signature.times().iter().all(|time| at < time.time)
-        {
-            let first = signature.times().first().map(|time| time.time.to_string());
-            return Err(Refusal::new(
-                DenyCode::EvidenceAfterTime,
-                format!("signed at {}, after {at}", first.unwrap_or_default()),
-            ));
+        if let Some(at) = self.rules.at {
+            existed(signature, at)?;
         }
         let signer = self.signer_of(signature)?;
         for (name, value) in &self.rules.annotations {
@@ -287,4 +281,22 @@ impl Policy {
             Refusal::new(DenyCode::Internal, "a policy without signers".to_owned())
         }))
     }
+}
+
+/// Whether it is proven that a signature existed at `at`: one of its authenticated times is not later.
+fn existed(signature: &VerifiedSignature, at: Timestamp) -> Result<(), Refusal> {
+    let times = signature.times();
+    let Some(first) = times.first() else {
+        return Err(Refusal::new(
+            DenyCode::TimeMissing,
+            format!("no authenticated time, so nothing proves that it existed at {at}"),
+        ));
+    };
+    if times.iter().all(|time| at < time.time) {
+        return Err(Refusal::new(
+            DenyCode::EvidenceAfterTime,
+            format!("signed at {}, after {at}", first.time),
+        ));
+    }
+    Ok(())
 }

@@ -7,6 +7,10 @@ use std::io;
 use std::io::BufWriter;
 use std::io::IsTerminal;
 use std::io::Write;
+#[cfg(unix)]
+use std::os::fd::AsFd;
+#[cfg(unix)]
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -109,11 +113,7 @@ impl OutputFlags {
                 }
                 None => answers.stdout = Some(target.format),
                 Some(path) if paths.iter().any(|(_, other)| *other == path) => {
-                    return Err(UsageError::Value {
-                        flag: "--output",
-                        value: show(path),
-                        expected: "each form goes to a file of its own (name another)",
-                    });
+                    return Err(shared(path));
                 }
                 Some(path) => paths.push((target.format, path)),
             }
@@ -125,8 +125,14 @@ impl OutputFlags {
         };
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
+        let mut taken = vec![stream_identity(answers.stdout.is_some())];
         for (format, path) in paths {
             let file = options.open(path).map_err(|error| wrong(path, error))?;
+            let identity = identity(&file).map_err(|error| wrong(path, error))?;
+            if identity.is_some() && taken.contains(&identity) {
+                return Err(shared(path));
+            }
+            taken.push(identity);
             answers.files.push((format, path.clone(), file));
         }
         // What stands in a file is lost only when all of them can be written.
@@ -142,6 +148,46 @@ impl OutputFlags {
         }
         Ok(answers)
     }
+}
+
+/// Two forms in one file are neither.
+fn shared(path: &Path) -> UsageError {
+    UsageError::Value {
+        flag: "--output",
+        value: show(path),
+        expected: "each form goes to a file of its own (name another)",
+    }
+}
+
+/// Which regular file it is, by whatever path it was opened: device and inode. None for a device or a
+/// pipe, which has no content to lose.
+#[cfg(unix)]
+fn identity(file: &File) -> io::Result<Option<(u64, u64)>> {
+    let found = file.metadata()?;
+    Ok(found.is_file().then(|| (found.dev(), found.ino())))
+}
+
+/// The regular file that stdout or stderr goes to, if it is one. What people read goes to stderr when
+/// no form goes to stdout.
+#[cfg(unix)]
+fn stream_identity(is_stdout: bool) -> Option<(u64, u64)> {
+    let stream = match is_stdout {
+        true => io::stdout().as_fd().try_clone_to_owned(),
+        false => io::stderr().as_fd().try_clone_to_owned(),
+    };
+    identity(&File::from(stream.ok()?)).ok()?
+}
+
+/// Where a stream goes cannot be told here.
+#[cfg(not(unix))]
+fn stream_identity(_: bool) -> Option<(u64, u64)> {
+    None
+}
+
+/// Which regular file it is cannot be told here; paths alone are compared.
+#[cfg(not(unix))]
+fn identity(_: &File) -> io::Result<Option<(u64, u64)>> {
+    Ok(None)
 }
 
 impl Answers {

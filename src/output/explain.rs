@@ -290,9 +290,10 @@ words! {
     TimeMissing:
         "Nothing proves when it was signed.",
         "A Rekor v2 entry without a signed timestamp, or a signature without a log and without a \
-         timestamp. A short-lived certificate proves nothing without a time.",
+         timestamp. A short-lived certificate proves nothing without a time, and nothing without a \
+         time is known to have existed at the time that `--at` names.",
         "Sign with a timestamp authority (`--timestamp-server-url`, or a signing configuration that \
-         has one).";
+         has one). For a signature with a key, leave `--at` away to ask about now.";
     TimeInFuture:
         "The evidence was signed at a time that lies in the future.",
         "The clock of this machine is behind, or that of the log or timestamp authority is ahead.",

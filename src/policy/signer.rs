@@ -69,9 +69,22 @@ impl Signer {
                 &identity.issuer,
             ));
         }
-        // An exact URI is never met by an e-mail address or a user name of the same text.
-        let of_its_kind = !subject.names_a_uri() || matches!(identity.san, San::Uri(_));
-        if !of_its_kind || !subject.matches(identity.san.value()) {
+        // A URI is never met by an e-mail address or a user name of the same text.
+        if subject.names_a_uri() && subject.matches(identity.san.value()) {
+            let kind = match identity.san {
+                San::Uri(_) => None,
+                San::Email(_) => Some("an e-mail address"),
+                San::OtherName(_) => Some("a user name"),
+            };
+            if let Some(kind) = kind {
+                let found = crate::model::printable(identity.san.value());
+                return Err(Refusal::new(
+                    DenyCode::IdentityMismatch,
+                    format!("identity is {kind}, {found}, wanted the URI {subject}"),
+                ));
+            }
+        }
+        if !subject.matches(identity.san.value()) {
             return Err(mismatch(
                 DenyCode::IdentityMismatch,
                 "identity",

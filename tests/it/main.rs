@@ -15,6 +15,7 @@ mod mint;
 mod mutation;
 mod oracle;
 mod output;
+mod policy;
 mod registry;
 mod runner;
 mod sandbox_registry;

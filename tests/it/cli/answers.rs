@@ -93,6 +93,54 @@ fn a_report_goes_to_each_place_that_is_named_and_nothing_else_to_stdout() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn two_forms_never_go_to_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let file = path("report");
+    fs::write(&file, "as it was").unwrap();
+    std::os::unix::fs::symlink(&file, path("symlink")).unwrap();
+    fs::hard_link(&file, path("hardlink")).unwrap();
+    let ask = |first: &str, second: &str| {
+        scgate(asked("index-only.tar"))
+            .within(&lab())
+            .and([INDEX])
+            .and([format!("-ojson={}", path(first).display())])
+            .and([format!("-otext={}", path(second).display())])
+    };
+    for other in ["report", "./report", "symlink", "hardlink"] {
+        for said in [ask("report", other), ask(other, "report")] {
+            drop(said.exits(2).complains("a file of its own"));
+            assert_eq!(fs::read_to_string(&file).unwrap(), "as it was", "{other}");
+        }
+    }
+    // stdout is a place as well.
+    let to_stdout = |name: &str| {
+        let stdout = OpenOptions::new().append(true).open(&file).unwrap();
+        scgate(asked("index-only.tar"))
+            .within(&lab())
+            .and([INDEX, "-otext"])
+            .and([format!("-ojson={}", path(name).display())])
+            .stdout(stdout)
+    };
+    drop(
+        to_stdout("hardlink")
+            .exits(2)
+            .complains("a file of its own"),
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), "as it was");
+    to_stdout("other").exits(0);
+    // A copy is a file of its own, and a device has nothing to lose.
+    fs::copy(&file, path("copy")).unwrap();
+    ask("report", "copy").exits(0);
+    let document: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(document["outcome"], "allow");
+    std::os::unix::fs::symlink("/dev/null", path("null")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", path("nil")).unwrap();
+    ask("null", "nil").exits(0);
+}
+
 #[test]
 fn an_answer_that_nobody_could_read_is_never_an_allow() {
     let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();

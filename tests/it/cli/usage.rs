@@ -80,7 +80,8 @@ fn who_must_have_signed_is_said_whole_and_once() {
         (".*", "anybody"),
         ("(", "not a regular expression"),
         (r"a\1", "not a regular expression"),
-        ("a{1000}{1000}", "too large"),
+        (r"\W{1000}\D{1000}", "too large"),
+        ("a{1, 2}", "braces"),
     ] {
         ask(
             &[&WHO[2..], &["--certificate-identity-regexp", value]].concat(),
