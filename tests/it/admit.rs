@@ -5,6 +5,7 @@
 
 mod attestation;
 mod hostile;
+mod places;
 mod platform;
 pub(crate) mod shop;
 
