@@ -11,6 +11,7 @@ mod error;
 mod helper;
 mod keyring;
 mod layout;
+mod link;
 mod listing;
 mod remote;
 mod session;
