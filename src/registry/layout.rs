@@ -406,7 +406,14 @@ impl Layout {
                     Ok(Manifest::Index(index)) => {
                         below.extend(index.manifests.into_iter().map(|child| (child, true)));
                     }
-                    Err(error @ Error::Layout { .. }) => graph.gaps.push(error),
+                    Err(error)
+                        if matches!(
+                            error.code(),
+                            DenyCode::LayoutUnreadable | DenyCode::LimitExceeded
+                        ) =>
+                    {
+                        graph.gaps.push(error);
+                    }
                     // A child that is missing or malformed is told where its image is walked; an
                     // entry of its own may be evidence about any image.
                     Err(_) if is_named => {}
@@ -414,6 +421,19 @@ impl Layout {
                 }
             }
             level = below;
+        }
+        // Whatever lies deeper is not read, and may be evidence about any image.
+        if level
+            .iter()
+            .any(|(below, _)| !visited.contains(&below.digest))
+        {
+            graph.gaps.push(Error::Exceeded {
+                asked: self.asked(What::Contents),
+                exceeded: Exceeded {
+                    what: "levels of indexes",
+                    limit: self.limits.index_depth,
+                },
+            });
         }
         graph
     }

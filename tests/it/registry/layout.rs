@@ -486,6 +486,86 @@ fn what_cosign_saved_belongs_to_the_image_of_its_layout() {
     assert_eq!(ways(&source, &reference, other), [Way::Layout]);
 }
 
+/// A directory with these blobs, and the last of them as the only untagged entry.
+fn layout_of(root: &Path, named: &[u8], blobs: &[Vec<u8>]) -> Source {
+    fs::create_dir_all(root.join("blobs/sha256")).unwrap();
+    fs::write(root.join("oci-layout"), MARKER).unwrap();
+    let last = blobs.last().unwrap();
+    let entries = index(&[(named, tagged("1")), (last, BTreeMap::new())]);
+    fs::write(root.join("index.json"), entries).unwrap();
+    for blob in blobs.iter().map(Vec::as_slice).chain([named]) {
+        fs::write(root.join(blob_name(blob)), blob).unwrap();
+    }
+    open(root).unwrap()
+}
+
+/// A manifest that refers to another one, and tells itself apart by a number.
+fn referrer(subject: &[u8], number: usize) -> Vec<u8> {
+    let subject = Digest::sha256(subject);
+    let members = format!(
+        r#"{{"subject":{{"mediaType":"x/y","digest":"{subject}","size":1}},"annotations":{{"n":"{number}"}},"#
+    );
+    let image = String::from_utf8(image()).unwrap();
+    image.replacen('{', &members, 1).into_bytes()
+}
+
+/// What is listed about the image `1`, and the codes of the gaps.
+fn listed(source: &Source, deadline: Deadline) -> (Vec<Digest>, Vec<DenyCode>) {
+    let reference = Reference::in_layout(Some("1".to_owned()), None);
+    let pinned = block_on(source.resolve(&reference, soon())).unwrap().pinned;
+    let search = Search::default();
+    let listing = block_on(source.list(&pinned, pinned.repository(), &search, deadline));
+    let candidates = listing.candidates.iter();
+    (
+        candidates.map(|found| found.descriptor.digest).collect(),
+        listing.gaps.iter().map(Error::code).collect(),
+    )
+}
+
+#[test]
+fn what_lies_deeper_than_is_read_is_a_limit_and_not_an_absence() {
+    let nothing = (Vec::new(), vec![DenyCode::LimitExceeded]);
+    for depth in 0..8 {
+        let dir = tempfile::tempdir().unwrap();
+        let image = image();
+        let referrer = referrer(&image, 0);
+        let found = Digest::sha256(&referrer);
+        let mut blobs = vec![referrer];
+        for _ in 0..depth {
+            let outer = index(&[(blobs.last().unwrap(), BTreeMap::new())]);
+            blobs.push(outer);
+        }
+        let source = layout_of(dir.path(), &image, &blobs);
+        let expected = if depth <= 4 {
+            (vec![found], vec![])
+        } else {
+            nothing.clone()
+        };
+        assert_eq!(listed(&source, soon()), expected, "{depth}");
+    }
+    // An index that lists itself, or what was read higher up, hides nothing.
+    let dir = tempfile::tempdir().unwrap();
+    let image = image();
+    let referrer = referrer(&image, 0);
+    let mut blobs = vec![referrer.clone()];
+    for _ in 0..4 {
+        let inner = blobs.last().unwrap();
+        let outer = index(&[(inner, BTreeMap::new()), (&referrer, BTreeMap::new())]);
+        blobs.push(outer);
+    }
+    let source = layout_of(dir.path(), &image, &blobs);
+    let found = Digest::sha256(&referrer);
+    assert_eq!(listed(&source, soon()), (vec![found], vec![]));
+    // An index with more entries than are read is a limit as well, wherever it lies.
+    for (count, expected) in [(1000, (vec![found], vec![])), (1001, nothing)] {
+        let dir = tempfile::tempdir().unwrap();
+        let wide = index(&vec![(&referrer[..], BTreeMap::new()); count]);
+        let outer = index(&[(&wide, BTreeMap::new())]);
+        let source = layout_of(dir.path(), &image, &[referrer.clone(), wide, outer]);
+        assert_eq!(listed(&source, soon()), expected, "{count}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn links_below_a_layout_directory_are_refused() {
