@@ -55,6 +55,10 @@ use crate::transport::Deadline;
 /// A place that images are read from.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is made for each run, never a list of them"
+)]
 pub enum Source {
     /// An OCI layout, a directory or an archive.
     Layout(Layout),
@@ -115,7 +119,7 @@ impl Source {
     ) -> Result<RawManifest, Error> {
         match self {
             Self::Layout(layout) => {
-                in_time(layout, What::Manifest(*digest), deadline)?;
+                layout.in_time(What::Manifest(*digest), deadline)?;
                 layout.manifest(digest)
             }
             Self::Remote(remote) => remote.manifest(repository, digest, deadline).await,
@@ -136,7 +140,7 @@ impl Source {
     ) -> Result<Bytes, Error> {
         match self {
             Self::Layout(layout) => {
-                in_time(layout, What::Blob(descriptor.digest), deadline)?;
+                layout.in_time(What::Blob(descriptor.digest), deadline)?;
                 layout.blob(descriptor, cap)
             }
             Self::Remote(remote) => remote.blob(repository, descriptor, cap, deadline).await,
@@ -155,8 +159,8 @@ impl Source {
     ) -> Listing {
         match self {
             Self::Layout(layout) => {
-                match in_time(layout, What::Referrers(image.digest()), deadline) {
-                    Ok(()) => layout.list(image, search),
+                match layout.in_time(What::Referrers(image.digest()), deadline) {
+                    Ok(()) => layout.list(image, search, deadline),
                     Err(gap) => Listing {
                         gaps: vec![gap],
                         ..Listing::default()
@@ -166,19 +170,6 @@ impl Source {
             Self::Remote(remote) => remote.list(image, repository, search, deadline).await,
         }
     }
-}
-
-/// Reads from a disk are not waited for, so the deadline is looked at before each.
-fn in_time(layout: &Layout, what: What, deadline: Deadline) -> Result<(), Error> {
-    if !deadline.is_over() {
-        return Ok(());
-    }
-    let asked = layout.asked(what);
-    let host = layout.path().to_owned();
-    Err(Error::Transport {
-        asked,
-        source: crate::transport::Error::Deadline { host },
-    })
 }
 
 /// The size of a blob, when it is within `cap`.

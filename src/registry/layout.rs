@@ -8,7 +8,9 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use bytes::Bytes;
 
@@ -36,6 +38,8 @@ use crate::registry::Way;
 use crate::registry::What;
 use crate::registry::store::Content;
 use crate::registry::store::Store;
+use crate::transport;
+use crate::transport::Deadline;
 
 /// The annotation that holds a tag (OCI image specification, "Pre-Defined Annotation Keys").
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -52,7 +56,8 @@ pub struct Layout {
     limits: Limits,
     /// The entries of `index.json`.
     entries: Vec<Descriptor>,
-    graph: OnceLock<Graph>,
+    /// There when it was read to its end.
+    graph: Mutex<Option<Arc<Graph>>>,
 }
 
 /// Who refers to whom.
@@ -117,7 +122,7 @@ impl Layout {
                 path: shown,
                 limits: limits.clone(),
                 entries: index.manifests,
-                graph: OnceLock::new(),
+                graph: Mutex::default(),
             }),
             Ok(Manifest::Image(_)) => Err(fault(LayoutFault::NotALayout)),
             Err(source) => Err(Error::Manifest { asked, source }),
@@ -128,9 +133,20 @@ impl Layout {
         Asked::new(self.path.clone(), String::new(), what)
     }
 
-    /// Where it lies.
-    pub(super) fn path(&self) -> &str {
-        &self.path
+    /// Reads from a disk are not waited for, so the deadline is looked at before each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Transport`], as where a registry is too slow, when it is over.
+    pub(super) fn in_time(&self, what: What, deadline: Deadline) -> Result<(), Error> {
+        if !deadline.is_over() {
+            return Ok(());
+        }
+        let host = self.path.clone();
+        Err(Error::Transport {
+            asked: self.asked(what),
+            source: transport::Error::Deadline { host },
+        })
     }
 
     fn fault(&self, fault: LayoutFault) -> Error {
@@ -285,8 +301,8 @@ impl Layout {
             .map_err(|fault| self.fault(fault))
     }
 
-    /// What may be evidence about the image.
-    pub(super) fn list(&self, image: &Pinned, search: &Search) -> Listing {
+    /// What may be evidence about the image. Time that is used up is a gap.
+    pub(super) fn list(&self, image: &Pinned, search: &Search, deadline: Deadline) -> Listing {
         let digest = image.digest();
         let mut listing = Listing::default();
         let mut add = |descriptor: &Descriptor, via, manifest| {
@@ -301,22 +317,26 @@ impl Layout {
         for way in &search.ways {
             match way {
                 Way::ReferrersApi => {}
-                Way::Layout => {
-                    let graph = self.graph.get_or_init(|| self.read_graph());
-                    for found in graph.referrers.get(&digest).into_iter().flatten() {
-                        add(found, *way, None);
+                Way::Layout => match self.graph(deadline) {
+                    Ok(graph) => {
+                        let about = graph.referrers.get(&digest).into_iter().flatten();
+                        for found in about.chain(&graph.unread) {
+                            add(found, *way, None);
+                        }
+                        gaps.extend(graph.gaps.iter().cloned());
                     }
-                    for unread in &graph.unread {
-                        add(unread, *way, None);
-                    }
-                    gaps.extend(graph.gaps.iter().cloned());
-                }
+                    Err(gap) => gaps.push(gap),
+                },
                 Way::FallbackTag | Way::SignatureTag | Way::AttestationTag => {
                     let tag = search.tag(*way, &digest);
                     for entry in self.entries.iter().filter(|entry| {
                         tag.is_some() && entry.annotations.get(REF_NAME) == tag.as_ref()
                             || self.is_saved_for(entry, *way, &digest)
                     }) {
+                        if let Err(gap) = self.in_time(What::Manifest(entry.digest), deadline) {
+                            gaps.push(gap);
+                            break;
+                        }
                         match self.manifest(&entry.digest) {
                             Ok(raw) if *way == Way::FallbackTag => {
                                 match super::fallback_entries(&raw, &digest, &self.limits) {
@@ -371,8 +391,19 @@ impl Layout {
             })
     }
 
+    /// Who refers to whom, read once. What the deadline cuts short is not kept.
+    fn graph(&self, deadline: Deadline) -> Result<Arc<Graph>, Error> {
+        let mut kept = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(graph) = &*kept {
+            return Ok(Arc::clone(graph));
+        }
+        let graph = Arc::new(self.read_graph(deadline)?);
+        *kept = Some(Arc::clone(&graph));
+        Ok(graph)
+    }
+
     /// Reads every manifest that can be reached, for what it refers to.
-    fn read_graph(&self) -> Graph {
+    fn read_graph(&self, deadline: Deadline) -> Result<Graph, Error> {
         let mut graph = Graph::default();
         let mut visited = HashSet::new();
         let mut level: Vec<(Descriptor, bool)> = Vec::new();
@@ -394,8 +425,9 @@ impl Layout {
                             limit: self.limits.manifests,
                         },
                     });
-                    return graph;
+                    return Ok(graph);
                 }
+                self.in_time(What::Contents, deadline)?;
                 match self.parse(&descriptor) {
                     Ok(Manifest::Image(manifest)) => {
                         if let Some(subject) = manifest.subject {
@@ -435,7 +467,7 @@ impl Layout {
                 },
             });
         }
-        graph
+        Ok(graph)
     }
 
     fn parse(&self, descriptor: &Descriptor) -> Result<Manifest, Error> {

@@ -361,6 +361,40 @@ fn reads_of_a_layout_end_with_the_deadline() {
 }
 
 #[test]
+fn a_layout_that_takes_longer_than_there_is_time_is_not_read_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = image();
+    // Indexes that take a while to parse, and the referrer behind them.
+    let padding: String = (0..10_000).map(|n| format!("\"{n}\":\"\",")).collect();
+    let mut blobs: Vec<_> = (0..40)
+        .map(|n| {
+            let text = format!(
+                r#"{{"schemaVersion":2,"manifests":[],"annotations":{{{padding}"a":"{n}"}}}}"#
+            );
+            text.into_bytes()
+        })
+        .collect();
+    let referrer = referrer(&image, 0);
+    let found = Digest::sha256(&referrer);
+    blobs.push(referrer);
+    let all: Vec<_> = blobs
+        .iter()
+        .map(|blob| (&blob[..], BTreeMap::new()))
+        .collect();
+    let outer = index(&all);
+    blobs.push(outer);
+    let source = layout_of(dir.path(), &image, &blobs);
+    let little = || Deadline::after(Duration::from_millis(20));
+    let expected = (vec![], vec![DenyCode::DeadlineExceeded]);
+    assert_eq!(listed(&source, little()), expected);
+    // What was cut short is read again, and then kept.
+    assert_eq!(listed(&source, soon()), (vec![found], vec![]));
+    let start = std::time::Instant::now();
+    assert_eq!(listed(&source, soon()), (vec![found], vec![]));
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
 fn what_is_no_layout_says_what_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let fault = |bytes: &[u8]| {
