@@ -203,7 +203,10 @@ fn fallback_entries(
     }
     let served_as = raw.media_type.as_deref();
     match Manifest::parse(&raw.bytes, served_as, limits.referrers, limits)? {
-        Manifest::Index(index) => Ok(Some(index.manifests)),
+        Manifest::Index(index) => {
+            let entries = index.manifests.into_iter();
+            Ok(Some(entries.map(listing::kept_of).collect()))
+        }
         Manifest::Image(manifest) => {
             let about = manifest.subject.map(|subject| subject.digest);
             let size = u64::try_from(raw.bytes.len()).unwrap_or(u64::MAX);

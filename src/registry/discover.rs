@@ -29,6 +29,7 @@ use crate::registry::Way;
 use crate::registry::What;
 use crate::registry::link;
 use crate::registry::link::Unreadable;
+use crate::registry::listing::kept_of;
 use crate::registry::remote::Remote;
 use crate::registry::remote::expect_ok;
 use crate::registry::remote::host_of;
@@ -279,7 +280,7 @@ impl Remote {
             // A list under a wrong type is a list: its entries verify themselves.
             Ok(Manifest::Index(index)) => Ok(Some(Page {
                 next: link::next_page(links.map(HeaderValue::as_bytes)),
-                found: index.manifests,
+                found: index.manifests.into_iter().map(kept_of).collect(),
             })),
             Ok(Manifest::Image(_)) | Err(_) if first && !is_index => Ok(None),
             Ok(Manifest::Image(_)) => Err(unlistable(asked.clone(), ManifestError::Shape)),

@@ -38,8 +38,6 @@ use crate::verify::Layout;
 /// Bytes from which evidence is verified on a thread of its own, so that hashing and parsing it
 /// does not hold up other questions.
 const LARGE_EVIDENCE: usize = 256 * 1024;
-/// The annotation that cosign v3 writes at a bundle's manifest: a hint.
-const PREDICATE_HINT: &str = "dev.sigstore.bundle.predicateType";
 const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 impl Collector<'_> {
@@ -128,9 +126,11 @@ impl Collector<'_> {
     /// How likely a candidate is what the policy demands, by what its descriptor says. It only
     /// orders the reading.
     fn hint_class(&self, candidate: &Candidate) -> u8 {
-        let hint = candidate.descriptor.annotations.get(PREDICATE_HINT);
-        let wanted = |predicate: &String| match self.policy().demand() {
-            Demand::Attestation { predicate_types } => predicate_types.contains(predicate),
+        let hint = candidate.predicate_hint();
+        let wanted = |predicate: &str| match self.policy().demand() {
+            Demand::Attestation { predicate_types } => {
+                predicate_types.iter().any(|wanted| wanted == predicate)
+            }
             Demand::Anything => true,
             Demand::FileSignature | Demand::Signature => predicate == SIGN_PREDICATE,
         };

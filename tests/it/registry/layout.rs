@@ -600,6 +600,57 @@ fn what_lies_deeper_than_is_read_is_a_limit_and_not_an_absence() {
     }
 }
 
+/// Annotations may be megabytes at each of many entries, so only what is read of them is kept.
+#[test]
+fn what_is_listed_keeps_its_hint_and_nothing_else_that_the_layout_says() {
+    const HINT: &str = "dev.sigstore.bundle.predicateType";
+    let (longest, longer) = ("x".repeat(1024), "x".repeat(1025));
+    for (hint, kept) in [("https://a/b", true), (&longest, true), (&longer, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let image = image();
+        let notes = |hint| BTreeMap::from([(HINT, hint), ("a", "b"), ("c", "d")]);
+        let (nested, direct) = (referrer(&image, 0), referrer(&image, 1));
+        let inner = index(&[(&nested, notes(hint))]);
+        let outer = index(&[(&inner, notes("")), (&direct, notes(hint))]);
+        let fallback = index(&[(&nested, notes(hint))]);
+        let tag = format!("sha256-{}", Digest::sha256(&image).hex());
+        let mut signature = notes(hint);
+        let signature_tag = format!("{tag}.sig");
+        signature.extend(tagged(&signature_tag));
+        let entries = index(&[
+            (&image, tagged("1")),
+            (&fallback, tagged(&tag)),
+            (&direct, signature),
+            (&outer, notes("")),
+        ]);
+        let blobs = [nested, direct, inner, fallback, outer];
+        drop(layout_of(dir.path(), &image, &blobs));
+        fs::write(dir.path().join("index.json"), entries).unwrap();
+        let source = open(dir.path()).unwrap();
+        let reference = Reference::in_layout(Some("1".to_owned()), None);
+        let pinned = block_on(source.resolve(&reference, soon())).unwrap().pinned;
+        for (way, count) in [
+            (Way::Layout, 2),
+            (Way::FallbackTag, 1),
+            (Way::SignatureTag, 1),
+        ] {
+            let mut search = Search::default();
+            search.ways = [way].into();
+            let repository = pinned.repository();
+            let listing = block_on(source.list(&pinned, repository, &search, soon()));
+            assert_eq!(
+                (listing.candidates.len(), &listing.gaps[..]),
+                (count, &[][..])
+            );
+            for found in listing.candidates {
+                assert_eq!(found.predicate_hint(), kept.then_some(hint), "{way:?}");
+                assert_eq!(found.descriptor.annotations.len(), usize::from(kept));
+                assert_eq!(found.manifest, None);
+            }
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn links_below_a_layout_directory_are_refused() {
