@@ -11,6 +11,7 @@ mod error;
 mod helper;
 mod keyring;
 mod layout;
+mod link;
 mod listing;
 mod remote;
 mod session;
@@ -54,6 +55,10 @@ use crate::transport::Deadline;
 /// A place that images are read from.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is made for each run, never a list of them"
+)]
 pub enum Source {
     /// An OCI layout, a directory or an archive.
     Layout(Layout),
@@ -114,7 +119,7 @@ impl Source {
     ) -> Result<RawManifest, Error> {
         match self {
             Self::Layout(layout) => {
-                in_time(layout, What::Manifest(*digest), deadline)?;
+                layout.in_time(What::Manifest(*digest), deadline)?;
                 layout.manifest(digest)
             }
             Self::Remote(remote) => remote.manifest(repository, digest, deadline).await,
@@ -135,7 +140,7 @@ impl Source {
     ) -> Result<Bytes, Error> {
         match self {
             Self::Layout(layout) => {
-                in_time(layout, What::Blob(descriptor.digest), deadline)?;
+                layout.in_time(What::Blob(descriptor.digest), deadline)?;
                 layout.blob(descriptor, cap)
             }
             Self::Remote(remote) => remote.blob(repository, descriptor, cap, deadline).await,
@@ -154,8 +159,8 @@ impl Source {
     ) -> Listing {
         match self {
             Self::Layout(layout) => {
-                match in_time(layout, What::Referrers(image.digest()), deadline) {
-                    Ok(()) => layout.list(image, search),
+                match layout.in_time(What::Referrers(image.digest()), deadline) {
+                    Ok(()) => layout.list(image, search, deadline),
                     Err(gap) => Listing {
                         gaps: vec![gap],
                         ..Listing::default()
@@ -165,19 +170,6 @@ impl Source {
             Self::Remote(remote) => remote.list(image, repository, search, deadline).await,
         }
     }
-}
-
-/// Reads from a disk are not waited for, so the deadline is looked at before each.
-fn in_time(layout: &Layout, what: What, deadline: Deadline) -> Result<(), Error> {
-    if !deadline.is_over() {
-        return Ok(());
-    }
-    let asked = layout.asked(what);
-    let host = layout.path().to_owned();
-    Err(Error::Transport {
-        asked,
-        source: crate::transport::Error::Deadline { host },
-    })
 }
 
 /// The size of a blob, when it is within `cap`.
@@ -211,7 +203,10 @@ fn fallback_entries(
     }
     let served_as = raw.media_type.as_deref();
     match Manifest::parse(&raw.bytes, served_as, limits.referrers, limits)? {
-        Manifest::Index(index) => Ok(Some(index.manifests)),
+        Manifest::Index(index) => {
+            let entries = index.manifests.into_iter();
+            Ok(Some(entries.map(listing::kept_of).collect()))
+        }
         Manifest::Image(manifest) => {
             let about = manifest.subject.map(|subject| subject.digest);
             let size = u64::try_from(raw.bytes.len()).unwrap_or(u64::MAX);

@@ -8,7 +8,9 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use bytes::Bytes;
 
@@ -34,8 +36,11 @@ use crate::registry::Resolved;
 use crate::registry::Search;
 use crate::registry::Way;
 use crate::registry::What;
+use crate::registry::listing::kept_of;
 use crate::registry::store::Content;
 use crate::registry::store::Store;
+use crate::transport;
+use crate::transport::Deadline;
 
 /// The annotation that holds a tag (OCI image specification, "Pre-Defined Annotation Keys").
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -50,9 +55,10 @@ pub struct Layout {
     store: Store,
     path: String,
     limits: Limits,
-    /// The entries of `index.json`.
+    /// The entries of `index.json`, with the annotations that are read here.
     entries: Vec<Descriptor>,
-    graph: OnceLock<Graph>,
+    /// There when it was read to its end.
+    graph: Mutex<Option<Arc<Graph>>>,
 }
 
 /// Who refers to whom.
@@ -116,8 +122,8 @@ impl Layout {
                 store,
                 path: shown,
                 limits: limits.clone(),
-                entries: index.manifests,
-                graph: OnceLock::new(),
+                entries: index.manifests.into_iter().map(entry_of).collect(),
+                graph: Mutex::default(),
             }),
             Ok(Manifest::Image(_)) => Err(fault(LayoutFault::NotALayout)),
             Err(source) => Err(Error::Manifest { asked, source }),
@@ -128,9 +134,20 @@ impl Layout {
         Asked::new(self.path.clone(), String::new(), what)
     }
 
-    /// Where it lies.
-    pub(super) fn path(&self) -> &str {
-        &self.path
+    /// Reads from a disk are not waited for, so the deadline is looked at before each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Transport`], as where a registry is too slow, when it is over.
+    pub(super) fn in_time(&self, what: What, deadline: Deadline) -> Result<(), Error> {
+        if !deadline.is_over() {
+            return Ok(());
+        }
+        let host = self.path.clone();
+        Err(Error::Transport {
+            asked: self.asked(what),
+            source: transport::Error::Deadline { host },
+        })
     }
 
     fn fault(&self, fault: LayoutFault) -> Error {
@@ -285,62 +302,63 @@ impl Layout {
             .map_err(|fault| self.fault(fault))
     }
 
-    /// What may be evidence about the image.
-    pub(super) fn list(&self, image: &Pinned, search: &Search) -> Listing {
+    /// What may be evidence about the image. Time that is used up is a gap.
+    pub(super) fn list(&self, image: &Pinned, search: &Search, deadline: Deadline) -> Listing {
         let digest = image.digest();
         let mut listing = Listing::default();
-        let mut add = |descriptor: &Descriptor, via, manifest| {
+        let mut add = |descriptor: &Descriptor, via| {
             listing.candidates.push(Candidate {
-                descriptor: descriptor.clone(),
+                descriptor: kept_of(descriptor.clone()),
                 via,
                 repository: image.repository().clone(),
-                manifest,
+                // Reading it again costs less than keeping it.
+                manifest: None,
             });
         };
         let mut gaps = Vec::new();
         for way in &search.ways {
             match way {
                 Way::ReferrersApi => {}
-                Way::Layout => {
-                    let graph = self.graph.get_or_init(|| self.read_graph());
-                    for found in graph.referrers.get(&digest).into_iter().flatten() {
-                        add(found, *way, None);
+                Way::Layout => match self.graph(deadline) {
+                    Ok(graph) => {
+                        let about = graph.referrers.get(&digest).into_iter().flatten();
+                        for found in about.chain(&graph.unread) {
+                            add(found, *way);
+                        }
+                        gaps.extend(graph.gaps.iter().cloned());
                     }
-                    for unread in &graph.unread {
-                        add(unread, *way, None);
+                    Err(gap) => gaps.push(gap),
+                },
+                Way::SignatureTag | Way::AttestationTag => {
+                    // What is wrong with it is seen when it is opened.
+                    for entry in self.tagged(*way, &digest, search) {
+                        add(entry, *way);
                     }
-                    gaps.extend(graph.gaps.iter().cloned());
                 }
-                Way::FallbackTag | Way::SignatureTag | Way::AttestationTag => {
-                    let tag = search.tag(*way, &digest);
-                    for entry in self.entries.iter().filter(|entry| {
-                        tag.is_some() && entry.annotations.get(REF_NAME) == tag.as_ref()
-                            || self.is_saved_for(entry, *way, &digest)
-                    }) {
-                        match self.manifest(&entry.digest) {
-                            Ok(raw) if *way == Way::FallbackTag => {
-                                match super::fallback_entries(&raw, &digest, &self.limits) {
-                                    Ok(found) => {
-                                        for found in found.into_iter().flatten() {
-                                            add(&found, *way, None);
-                                        }
-                                    }
-                                    Err(ManifestError::Exceeded(exceeded)) => {
-                                        let asked = self.asked(What::Manifest(raw.digest));
-                                        gaps.push(Error::Exceeded { asked, exceeded });
-                                    }
-                                    Err(_) => {
-                                        gaps.push(self.fault(LayoutFault::Index(raw.digest)));
+                Way::FallbackTag => {
+                    let mut listed = HashSet::new();
+                    for entry in self.tagged(*way, &digest, search) {
+                        if let Err(gap) = self.in_time(What::Manifest(entry.digest), deadline) {
+                            gaps.push(gap);
+                            break;
+                        }
+                        match self.fallback(entry, &digest) {
+                            Ok(found) => {
+                                for found in found.into_iter().flatten() {
+                                    if listed.insert(found.digest) {
+                                        add(&found, *way);
                                     }
                                 }
                             }
-                            Ok(raw) => add(entry, *way, Some(raw)),
-                            // The tag says that there is one: what is wrong with it is seen when
-                            // it is opened.
-                            Err(error) if error.code() == DenyCode::LayoutUnreadable => {
-                                gaps.push(error);
+                            // The tag says that there is one: as above.
+                            Err(Error::NotFound { .. } | Error::DigestMismatch { .. }) => {
+                                add(entry, *way);
                             }
-                            Err(_) => add(entry, *way, None),
+                            Err(gap) => gaps.push(gap),
+                        }
+                        // More is a refusal below, whatever the rest is.
+                        if listed.len() > self.limits.referrers {
+                            break;
                         }
                     }
                 }
@@ -348,6 +366,36 @@ impl Layout {
         }
         listing.gaps = gaps;
         listing.unite(&self.asked(What::Referrers(digest)), &self.limits)
+    }
+
+    /// The entries that are about the image by their tag, or by what `cosign save` wrote at them.
+    fn tagged<'a>(
+        &'a self,
+        way: Way,
+        image: &'a Digest,
+        search: &Search,
+    ) -> impl Iterator<Item = &'a Descriptor> + use<'a> {
+        let tag = search.tag(way, image);
+        self.entries.iter().filter(move |entry| {
+            tag.is_some() && entry.annotations.get(REF_NAME) == tag.as_ref()
+                || self.is_saved_for(entry, way, image)
+        })
+    }
+
+    /// What the index under a fallback tag lists.
+    fn fallback(
+        &self,
+        entry: &Descriptor,
+        image: &Digest,
+    ) -> Result<Option<Vec<Descriptor>>, Error> {
+        let raw = self.manifest(&entry.digest)?;
+        super::fallback_entries(&raw, image, &self.limits).map_err(|error| match error {
+            ManifestError::Exceeded(exceeded) => Error::Exceeded {
+                asked: self.asked(What::Manifest(raw.digest)),
+                exceeded,
+            },
+            _ => self.fault(LayoutFault::Index(raw.digest)),
+        })
     }
 
     /// Whether `cosign save` put the entry there as the signatures or attestations of the image.
@@ -371,31 +419,33 @@ impl Layout {
             })
     }
 
+    /// Who refers to whom, read once. What the deadline cuts short is not kept.
+    fn graph(&self, deadline: Deadline) -> Result<Arc<Graph>, Error> {
+        let mut kept = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(graph) = &*kept {
+            return Ok(Arc::clone(graph));
+        }
+        let graph = Arc::new(self.read_graph(deadline)?);
+        *kept = Some(Arc::clone(&graph));
+        Ok(graph)
+    }
+
     /// Reads every manifest that can be reached, for what it refers to.
-    fn read_graph(&self) -> Graph {
+    fn read_graph(&self, deadline: Deadline) -> Result<Graph, Error> {
         let mut graph = Graph::default();
-        let mut visited = HashSet::new();
-        let mut level: Vec<(Descriptor, bool)> = Vec::new();
+        let mut reached = Reached::new(self.limits.manifests);
+        let mut level = Vec::new();
         for entry in &self.entries {
-            level.push((entry.clone(), entry.annotations.contains_key(REF_NAME)));
+            if reached.is_new(entry.digest) {
+                let is_named = entry.annotations.contains_key(REF_NAME);
+                level.push((kept_of(entry.clone()), is_named));
+            }
         }
         // `index.json` and the index of a fallback tag stand above the deepest index of an image.
         for _ in 0..self.limits.index_depth + 2 {
             let mut below = Vec::new();
             for (descriptor, is_named) in level {
-                if !visited.insert(descriptor.digest) {
-                    continue;
-                }
-                if visited.len() > self.limits.manifests {
-                    graph.gaps.push(Error::Exceeded {
-                        asked: self.asked(What::Contents),
-                        exceeded: Exceeded {
-                            what: "manifests in one layout",
-                            limit: self.limits.manifests,
-                        },
-                    });
-                    return graph;
-                }
+                self.in_time(What::Contents, deadline)?;
                 match self.parse(&descriptor) {
                     Ok(Manifest::Image(manifest)) => {
                         if let Some(subject) = manifest.subject {
@@ -404,9 +454,20 @@ impl Layout {
                         }
                     }
                     Ok(Manifest::Index(index)) => {
-                        below.extend(index.manifests.into_iter().map(|child| (child, true)));
+                        for child in index.manifests {
+                            if reached.is_new(child.digest) {
+                                below.push((kept_of(child), true));
+                            }
+                        }
                     }
-                    Err(error @ Error::Layout { .. }) => graph.gaps.push(error),
+                    Err(error)
+                        if matches!(
+                            error.code(),
+                            DenyCode::LayoutUnreadable | DenyCode::LimitExceeded
+                        ) =>
+                    {
+                        graph.gaps.push(error);
+                    }
                     // A child that is missing or malformed is told where its image is walked; an
                     // entry of its own may be evidence about any image.
                     Err(_) if is_named => {}
@@ -415,7 +476,20 @@ impl Layout {
             }
             level = below;
         }
-        graph
+        // Whatever lies deeper or beyond the bound is not read, and may be evidence about any image.
+        let mut exceeds = |what, limit| {
+            graph.gaps.push(Error::Exceeded {
+                asked: self.asked(What::Contents),
+                exceeded: Exceeded { what, limit },
+            });
+        };
+        if !level.is_empty() {
+            exceeds("levels of indexes", self.limits.index_depth);
+        }
+        if reached.is_exceeded {
+            exceeds("manifests in one layout", self.limits.manifests);
+        }
+        Ok(graph)
     }
 
     fn parse(&self, descriptor: &Descriptor) -> Result<Manifest, Error> {
@@ -429,12 +503,55 @@ impl Layout {
     }
 }
 
+/// The manifests that were reached, of which there is a bound.
+struct Reached {
+    digests: HashSet<Digest>,
+    limit: usize,
+    is_exceeded: bool,
+}
+
+impl Reached {
+    fn new(limit: usize) -> Self {
+        Self {
+            digests: HashSet::new(),
+            limit,
+            is_exceeded: false,
+        }
+    }
+
+    /// Whether the manifest is to be read: it was not reached before, and is within the bound.
+    fn is_new(&mut self, digest: Digest) -> bool {
+        if self.digests.contains(&digest) {
+            return false;
+        }
+        if self.digests.len() >= self.limit {
+            self.is_exceeded = true;
+            return false;
+        }
+        self.digests.insert(digest)
+    }
+}
+
 /// Whether somebody who writes this is understood as asking for the tag of that name.
 fn is_typable(tag: &str) -> bool {
     if tag.contains(['/', ':', '@']) {
         return Reference::parse(tag).is_ok_and(|reference| reference.to_string() == tag);
     }
     Reference::parse(&format!("layout/image:{tag}")).is_ok()
+}
+
+/// What is kept of an entry of `index.json`.
+fn entry_of(mut entry: Descriptor) -> Descriptor {
+    let artifact_type = entry.artifact_type.take();
+    let read: Vec<_> = [REF_NAME, KIND]
+        .into_iter()
+        .filter_map(|name| entry.annotations.remove_entry(name))
+        .collect();
+    let mut kept = kept_of(entry);
+    // Only whether it is there counts.
+    kept.artifact_type = artifact_type.map(|_| String::new());
+    kept.annotations.extend(read);
+    kept
 }
 
 /// Whether an entry of `index.json` is an image, and no evidence.

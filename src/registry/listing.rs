@@ -22,11 +22,19 @@ pub struct Listing {
     pub gaps: Vec<Error>,
 }
 
+/// The annotation that cosign v3 writes at a bundle's manifest: a hint.
+const PREDICATE_HINT: &str = "dev.sigstore.bundle.predicateType";
+/// Bytes of a hint that is kept: many times what a type of predicate has.
+const MAX_HINT: usize = 1024;
+/// Characters of a media type (RFC 6838, section 4.2: 127 on either side).
+const MAX_MEDIA_TYPE: usize = 255;
+
 /// A manifest that may be evidence.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Candidate {
-    /// The manifest's descriptor: a hint, except for its digest.
+    /// The manifest's descriptor: a hint, except for its digest. Of its annotations only the one
+    /// that [`Candidate::predicate_hint`] reads is kept.
     pub descriptor: Descriptor,
     /// The first way, in the order of [`Way`], that it was found on.
     pub via: Way,
@@ -34,6 +42,34 @@ pub struct Candidate {
     pub repository: Repository,
     /// The manifest, when finding it meant reading it.
     pub manifest: Option<RawManifest>,
+}
+
+impl Candidate {
+    /// The type of predicate that the descriptor says the evidence has.
+    #[must_use]
+    pub fn predicate_hint(&self) -> Option<&str> {
+        let hint = self.descriptor.annotations.get(PREDICATE_HINT)?;
+        Some(hint)
+    }
+}
+
+/// What is kept of a descriptor in a list. The rest may be megabytes in each, and nobody asks for it.
+pub(super) fn kept_of(descriptor: Descriptor) -> Descriptor {
+    let Descriptor {
+        mut media_type,
+        digest,
+        size,
+        mut annotations,
+        ..
+    } = descriptor;
+    if media_type.len() > MAX_MEDIA_TYPE {
+        media_type.clear();
+    }
+    let mut kept = Descriptor::new(media_type, digest, size);
+    let hint = annotations.remove_entry(PREDICATE_HINT);
+    let hint = hint.filter(|(_, hint)| hint.len() <= MAX_HINT);
+    kept.annotations = hint.into_iter().collect();
+    kept
 }
 
 /// A way of looking for evidence.

@@ -2,7 +2,8 @@
 //!
 //! The request is made first; what the registry demands is answered, and remembered for its next
 //! requests. The credentials are tried in the order of the keyring, and nothing at last: public
-//! images stay readable with a stale password, and what is read is verified all the same.
+//! images stay readable with a stale password, and what is read is verified all the same. What is
+//! *not* there is believed only where nothing that was given was refused or kept back before.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,13 +46,40 @@ const MAX_CREDENTIALS: usize = 4;
 pub(super) struct Session {
     tokens: Tokens,
     demands: Mutex<HashMap<String, Demand>>,
-    /// How many credentials a repository refused before one worked.
-    skipped: Mutex<HashMap<Repository, usize>>,
+    /// The credentials that did not open a repository before one did.
+    skipped: Mutex<HashMap<Repository, Skipped>>,
     /// What helpers said, by program and server.
     helped: Mutex<HashMap<(String, String), Helped>>,
 }
 
 type Helped = Arc<OnceCell<Result<Option<Kind>, String>>>;
+
+/// Credentials that are passed over.
+#[derive(Clone, Debug, Default)]
+struct Skipped {
+    count: usize,
+    met: Met,
+}
+
+/// What the credentials met that came before the one that is tried.
+///
+/// Whoever asks with less than was given may not see what is there: registries hide what a stranger
+/// may not see. So after any of this a 404 is no absence.
+#[derive(Clone, Debug, Default)]
+struct Met {
+    /// The first refusal by the registry.
+    refusal: Option<Reply>,
+    /// The first refusal on the way to it.
+    failure: Option<Error>,
+    /// Whether scgate itself kept a credential back.
+    withheld: bool,
+}
+
+impl Met {
+    const fn is_any(&self) -> bool {
+        self.refusal.is_some() || self.failure.is_some() || self.withheld
+    }
+}
 
 /// What goes into the `Authorization` header.
 struct Authorization {
@@ -62,12 +90,14 @@ struct Authorization {
 
 /// Why a credential gives no authorization.
 enum Unusable {
-    /// The next one may.
-    Refused(Box<Error>),
-    /// It is none for this demand.
-    Unfit,
     /// The way to it failed: none may.
     Failed(Box<Error>),
+    /// There is none for this demand.
+    None,
+    /// The next one may.
+    Refused(Box<Error>),
+    /// It is not given to the token server, or no header can hold it.
+    Withheld,
 }
 
 impl Remote {
@@ -122,60 +152,50 @@ impl Remote {
         plain: Option<&Reply>,
     ) -> Result<Result<Reply, Reply>, Error> {
         let credentials = self.credentials(plan.repository);
-        let skipped = self.skipped(plan.repository);
-        let mut refusal: Option<Reply> = None;
-        let mut failure: Option<Error> = None;
-        for (place, credential) in credentials.iter().enumerate().skip(skipped) {
+        let Skipped { count, mut met } = self.skipped(plan.repository);
+        for (place, credential) in credentials.iter().enumerate().skip(count) {
+            if credential.is_none() && place < self.keyring.lookup(plan.repository).len() {
+                met.withheld = true;
+            }
             let authorization = self.authorization(url, plan, demand, credential.as_ref());
-            let authorization = match authorization.await {
-                Ok(authorization) => authorization,
+            let reply = match authorization.await {
+                Ok(authorization) => {
+                    let credential = credential.as_ref();
+                    self.send_with(url, plan, demand, credential, authorization)
+                        .await?
+                }
                 Err(Unusable::Failed(error)) => return Err(*error),
-                Err(Unusable::Unfit) if credential.is_some() => continue,
+                Err(Unusable::None) if credential.is_some() => continue,
                 // A password is demanded and there is none: one repository of a registry may be
                 // public where another is not.
-                Err(Unusable::Unfit) => {
-                    let reply = match plain {
-                        Some(reply) => reply.clone(),
-                        None => self.send(url, plan, None).await?,
-                    };
-                    let hidden = reply.status == 404 && (refusal.is_some() || failure.is_some());
-                    if hidden {
-                        continue;
-                    }
-                    if !matches!(reply.status, 401 | 403) {
-                        return Ok(Ok(reply));
-                    }
-                    refusal.get_or_insert(reply);
+                Err(Unusable::None) => match plain {
+                    Some(reply) => reply.clone(),
+                    None => self.send(url, plan, None).await?,
+                },
+                Err(Unusable::Refused(error)) => {
+                    met.failure.get_or_insert(*error);
                     continue;
                 }
-                Err(Unusable::Refused(error)) => {
-                    failure.get_or_insert(*error);
+                Err(Unusable::Withheld) => {
+                    met.withheld = true;
                     continue;
                 }
             };
-            let mut reply = self.send(url, plan, Some(&authorization.header)).await?;
-            if reply.status == 401
-                && let Some((key, secret)) = &authorization.cached
-            {
-                self.session.tokens.forget(key, secret).await;
-                let renewed = self.authorization(url, plan, demand, credential.as_ref());
-                if let Ok(renewed) = renewed.await {
-                    reply = self.send(url, plan, Some(&renewed.header)).await?;
+            match reply.status {
+                401 | 403 => {
+                    met.refusal.get_or_insert(reply);
+                }
+                404 if met.is_any() => {}
+                status => {
+                    if status < 400 {
+                        let skipped = Skipped { count: place, met };
+                        self.skip(plan.repository, skipped);
+                    }
+                    return Ok(Ok(reply));
                 }
             }
-            // Not there for one credential is no absence where another was refused: registries hide
-            // what a stranger may not see.
-            let hidden = reply.status == 404 && (refusal.is_some() || failure.is_some());
-            if hidden {
-                continue;
-            }
-            if !matches!(reply.status, 401 | 403) {
-                self.skip(plan.repository, place);
-                return Ok(Ok(reply));
-            }
-            refusal.get_or_insert(reply);
         }
-        match (failure, refusal) {
+        match (met.failure, met.refusal) {
             // What the first credential met is what its owner has to know.
             (Some(mut error), _) => {
                 if let Error::Status { detail, .. } = &mut error {
@@ -190,6 +210,29 @@ impl Remote {
             (None, Some(reply)) => Ok(Err(reply)),
             (None, None) => Err(self.nothing_left(plan, None)),
         }
+    }
+
+    /// Makes the request with an authorization, and once more where that was a token that the
+    /// registry no longer takes.
+    async fn send_with(
+        &self,
+        url: &Url,
+        plan: &Plan<'_>,
+        demand: &Demand,
+        credential: Option<&Credential>,
+        authorization: Authorization,
+    ) -> Result<Reply, Error> {
+        let reply = self.send(url, plan, Some(&authorization.header)).await?;
+        if reply.status == 401
+            && let Some((key, secret)) = &authorization.cached
+        {
+            self.session.tokens.forget(key, secret).await;
+            let renewed = self.authorization(url, plan, demand, credential);
+            if let Ok(renewed) = renewed.await {
+                return self.send(url, plan, Some(&renewed.header)).await;
+            }
+        }
+        Ok(reply)
     }
 
     async fn send(
@@ -233,7 +276,8 @@ impl Remote {
                 header,
                 cached: None,
             }),
-            None => Err(Unusable::Unfit),
+            None if credential.is_some() => Err(Unusable::Withheld),
+            None => Err(Unusable::None),
         };
         if let Some(Kind::Bearer(token)) = credential.as_ref().map(|c| &c.kind) {
             return fixed(token::bearer(token));
@@ -248,7 +292,7 @@ impl Remote {
                 let realm =
                     auth::judge_realm(realm, url, &self.settings.token_servers).map_err(refused)?;
                 if realm.trust == Trust::Anonymous && credential.is_some() {
-                    return Err(Unusable::Unfit);
+                    return Err(Unusable::Withheld);
                 }
                 let service = service.clone();
                 self.token(plan, &realm, service, credential.as_ref()).await
@@ -333,7 +377,7 @@ impl Remote {
                 let origin = credential.origin().to_owned();
                 Ok(Credential::new(kind.clone(), origin))
             }
-            Ok(Ok(None)) => Err(Unusable::Unfit),
+            Ok(Ok(None)) => Err(Unusable::None),
             Ok(Err(fault)) => Err(Unusable::Failed(Box::new(Error::Helper {
                 helper: program.clone(),
                 server: printable(server),
@@ -374,8 +418,21 @@ impl Remote {
                 host_of(&realm)
             );
         }
-        let origins: Vec<_> = found.iter().map(Credential::origin).collect();
-        format!("tried: {}", origins.join(", "))
+        let unsendable = found.iter().find(|credential| match &credential.kind {
+            Kind::Bearer(token) => token::bearer(token).is_none(),
+            Kind::Basic { .. } | Kind::Helper { .. } | Kind::Identity { .. } => false,
+        });
+        if let Some(credential) = unsendable {
+            let origin = credential.origin();
+            return format!("the token of {origin} has characters that no header can hold");
+        }
+        let tried = found.iter().take(MAX_CREDENTIALS);
+        let origins: Vec<_> = tried.map(Credential::origin).collect();
+        let tried = origins.join(", ");
+        match found.len() - origins.len() {
+            0 => format!("tried: {tried}"),
+            more => format!("tried: {tried}; {more} more were not"),
+        }
     }
 
     fn is_untrusted(&self, realm: &Url, plan: &Plan<'_>) -> bool {
@@ -407,16 +464,16 @@ impl Remote {
         Some(demand)
     }
 
-    fn skipped(&self, repository: &Repository) -> usize {
+    fn skipped(&self, repository: &Repository) -> Skipped {
         let skipped = &self.session.skipped;
         let skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
-        skipped.get(repository).copied().unwrap_or_default()
+        skipped.get(repository).cloned().unwrap_or_default()
     }
 
-    fn skip(&self, repository: &Repository, count: usize) {
+    fn skip(&self, repository: &Repository, credentials: Skipped) {
         let skipped = &self.session.skipped;
         let mut skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
-        skipped.insert(repository.clone(), count);
+        skipped.insert(repository.clone(), credentials);
     }
 }
 

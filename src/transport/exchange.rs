@@ -217,17 +217,6 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// An answer without a body.
-    #[cfg(test)]
-    pub(crate) fn for_tests(status: u16, headers: HeaderMap) -> Self {
-        let body = Bytes::new();
-        Self {
-            status,
-            headers,
-            body,
-        }
-    }
-
     /// The value of a header, when it is there and is text.
     #[must_use]
     pub fn header(&self, name: HeaderName) -> Option<&str> {

@@ -5,6 +5,7 @@
 
 mod attestation;
 mod hostile;
+mod places;
 mod platform;
 pub(crate) mod shop;
 
@@ -462,6 +463,71 @@ async fn evidence_is_found_on_the_last_page_and_behind_a_wrong_artifact_type() {
         assert_eq!(verdict(&shop.ask(shop.index).await), ["no-signature"]);
         shop.sign(shop.index);
         assert_eq!(verdict(&shop.ask(shop.index).await), ["allow"]);
+    }
+}
+
+/// T-REG-18: a page that is announced in another spelling is a page.
+#[tokio::test]
+async fn the_next_page_is_read_however_it_is_announced() {
+    let shop = Shop::open(Config {
+        page_size: Some(1),
+        ..Config::default()
+    })
+    .await;
+    // Pages are in the order of digests, and the signature is not on the first.
+    loop {
+        let (other, signature) = (shop.attest(shop.index, "a:b"), shop.sign(shop.index));
+        if other < signature {
+            break;
+        }
+        shop.registry.delete_manifest(REPO, other);
+        shop.registry.delete_manifest(REPO, signature);
+    }
+    let first = format!("/referrers/{}", shop.index);
+    let next = format!("</v2/{REPO}{first}?page=1>");
+    let announced = async |link: Option<String>| {
+        let kind = FaultKind::Header {
+            name: "link",
+            value: link,
+        };
+        shop.registry.inject(Fault::new(kind).path(&first).times(1));
+        let said = verdict(&shop.ask(shop.index).await);
+        shop.registry.clear_faults();
+        said
+    };
+    for parameters in [
+        ";rel=next",
+        "; rel = \"next\"",
+        "; REL=\"NEXT\"",
+        "; rel='next'",
+        "; rel=\"prev next\"",
+        "; rel=\"prev\tnext\"",
+        "; title=\"a, <b>; rel=prev\"; rel=\"next\"",
+        "; title=\"Übersicht\"; rel=\"next\"",
+        "; rel=\"next\", </v2/a,b>; rel=\"prev\"",
+    ] {
+        let link = format!("{next}{parameters}");
+        assert_eq!(announced(Some(link)).await, ["allow"], "{parameters}");
+        let link = format!("</v2/a,b>; rel=\"prev\" ,{next}{parameters}");
+        assert_eq!(announced(Some(link)).await, ["allow"], "{parameters}");
+    }
+    for link in [
+        format!("{next} rel=next"),
+        format!("{next}; rel=prev next"),
+        format!("{next}; rel=\"next"),
+        format!("{next}; rel=\u{a0}next"),
+        format!("{next}; rel=prev; rel=next"),
+        format!("{next}; rel=next, </v2/{REPO}{first}?page=2>; rel=next"),
+        next.replace('>', "; rel=next"),
+        next.replace("page", "pagé") + "; rel=next",
+        next.replace(['<', '>'], "") + "; rel=next",
+    ] {
+        let said = announced(Some(link.clone())).await;
+        assert_eq!(said, ["registry-malformed"], "{link}");
+    }
+    // What names no next page is the last one.
+    for link in [None, Some(format!("{next}; rel=\"prev\"")), Some(next)] {
+        assert_eq!(announced(link.clone()).await, ["no-signature"], "{link:?}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! The evidence about one manifest: listed, read in waves in canonical order, verified.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -15,6 +17,7 @@ use crate::model::DenyCode;
 use crate::model::Descriptor;
 use crate::model::Digest;
 use crate::model::Exceeded;
+use crate::model::ImageManifest;
 use crate::model::Manifest;
 use crate::model::Outcome;
 use crate::model::Repository;
@@ -25,7 +28,7 @@ use crate::policy::Gap;
 use crate::policy::Refusal;
 use crate::policy::Subject;
 use crate::registry::Candidate;
-use crate::registry::Error;
+use crate::registry::RawManifest;
 use crate::registry::Search;
 use crate::registry::Way;
 use crate::verify::Artifact;
@@ -35,8 +38,6 @@ use crate::verify::Layout;
 /// Bytes from which evidence is verified on a thread of its own, so that hashing and parsing it
 /// does not hold up other questions.
 const LARGE_EVIDENCE: usize = 256 * 1024;
-/// The annotation that cosign v3 writes at a bundle's manifest: a hint.
-const PREDICATE_HINT: &str = "dev.sigstore.bundle.predicateType";
 const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 impl Collector<'_> {
@@ -65,18 +66,16 @@ impl Collector<'_> {
             }
             candidates.extend(listing.candidates);
         }
-        candidates.sort_by_key(|c| (self.hint_class(c), c.descriptor.digest));
-        candidates.dedup_by_key(|c| c.descriptor.digest);
-        let mut rest = candidates.as_slice();
+        let pieces = self.pieces(candidates);
+        let mut rest = pieces.as_slice();
         let mut read = 0_usize;
         while let Some(first) = rest.first() {
             // The first alone; then what is left of each class at once.
-            let class = self.hint_class(first);
             let count = if read == 0 {
                 1
             } else {
                 rest.iter()
-                    .take_while(|c| self.hint_class(c) == class)
+                    .take_while(|piece| piece.class == first.class)
                     .count()
             };
             let (wave, later) = rest.split_at(count);
@@ -90,7 +89,7 @@ impl Collector<'_> {
             }
             read += wave.len();
             rest = later;
-            for opened in side_by_side(wave.iter().map(|c| self.open(c, digest))).await {
+            for opened in side_by_side(wave.iter().map(|piece| self.open(piece, digest))).await {
                 found.findings.extend(opened.findings);
                 found.gaps.extend(opened.gaps);
             }
@@ -127,9 +126,11 @@ impl Collector<'_> {
     /// How likely a candidate is what the policy demands, by what its descriptor says. It only
     /// orders the reading.
     fn hint_class(&self, candidate: &Candidate) -> u8 {
-        let hint = candidate.descriptor.annotations.get(PREDICATE_HINT);
-        let wanted = |predicate: &String| match self.policy().demand() {
-            Demand::Attestation { predicate_types } => predicate_types.contains(predicate),
+        let hint = candidate.predicate_hint();
+        let wanted = |predicate: &str| match self.policy().demand() {
+            Demand::Attestation { predicate_types } => {
+                predicate_types.iter().any(|wanted| wanted == predicate)
+            }
             Demand::Anything => true,
             Demand::FileSignature | Demand::Signature => predicate == SIGN_PREDICATE,
         };
@@ -143,57 +144,94 @@ impl Collector<'_> {
         }
     }
 
-    /// Opens one candidate and verifies every piece of evidence in it.
-    async fn open(&self, candidate: &Candidate, about: Digest) -> Found {
-        let holder = candidate.descriptor.digest;
-        let way = way_name(candidate.via);
-        let refused = |refusal| Found {
-            findings: vec![Finding {
-                holder,
-                way,
-                layout: None,
-                proof: Err(refusal),
-                claimed: None,
-            }],
-            ..Found::default()
-        };
-        let raw = match &candidate.manifest {
-            Some(raw) => raw.clone(),
-            None => {
-                let read = self
-                    .source
-                    .manifest(&candidate.repository, &holder, self.deadline)
-                    .await;
-                match read {
-                    Ok(raw) => raw,
-                    Err(error) => return Found::from_failure(&error, holder, way),
+    /// Unites what several repositories list: each manifest once, with every place it lies in, in
+    /// the order of hint class and digest.
+    fn pieces(&self, candidates: Vec<Candidate>) -> Vec<Piece> {
+        let mut pieces: BTreeMap<Digest, Piece> = BTreeMap::new();
+        for candidate in candidates {
+            let holder = candidate.descriptor.digest;
+            let class = self.hint_class(&candidate);
+            let via = candidate.via;
+            let place = Place {
+                repository: candidate.repository,
+                manifest: candidate.manifest,
+            };
+            match pieces.entry(holder) {
+                Entry::Occupied(piece) => piece.into_mut().lies_also(class, via, place),
+                Entry::Vacant(new) => {
+                    new.insert(Piece {
+                        holder,
+                        class,
+                        via,
+                        places: vec![place],
+                    });
                 }
             }
+        }
+        let mut pieces: Vec<_> = pieces.into_values().collect();
+        pieces.sort_by_key(|piece| piece.class);
+        for piece in &mut pieces {
+            // What was read already is not asked for.
+            piece.places.sort_by_key(|place| place.manifest.is_none());
+        }
+        pieces
+    }
+
+    /// Opens one manifest and verifies every piece of evidence in it. Where one place fails, the next
+    /// one is tried.
+    async fn open(&self, piece: &Piece, about: Digest) -> Found {
+        let mut failure = None;
+        for (at, place) in piece.places.iter().enumerate() {
+            match self.holder(piece.holder, place).await {
+                Ok(image) => {
+                    // The place that has the manifest is the likeliest to have the rest.
+                    let (before, from) = piece.places.split_at(at);
+                    let places: Vec<_> = from.iter().chain(before).collect();
+                    return self.holds(piece, &places, &image, about).await;
+                }
+                Err(refusal) => failure = more_telling(failure, refusal),
+            }
+        }
+        piece.refused(failure.unwrap_or_else(nowhere))
+    }
+
+    /// Reads and parses the manifest that holds evidence, in one place.
+    async fn holder(&self, holder: Digest, place: &Place) -> Result<ImageManifest, Refusal> {
+        let unreadable = |text| Refusal::new(DenyCode::EvidenceUnreadable, text);
+        let raw = match &place.manifest {
+            Some(raw) => raw.clone(),
+            None => self
+                .source
+                .manifest(&place.repository, &holder, self.deadline)
+                .await
+                .map_err(|error| from_error(&error, DenyCode::EvidenceUnreadable))?,
         };
         let limits = &self.gate.limits;
-        let image = match Manifest::parse(&raw.bytes, raw.media_type.as_deref(), 0, limits) {
-            Ok(Manifest::Image(image)) => image,
+        match Manifest::parse(&raw.bytes, raw.media_type.as_deref(), 0, limits) {
+            Ok(Manifest::Image(image)) => Ok(image),
             Ok(Manifest::Index(_)) | Err(crate::model::ManifestError::Exceeded(_)) => {
-                return refused(Refusal::new(
-                    DenyCode::EvidenceUnreadable,
-                    "not a manifest that holds evidence".to_owned(),
-                ));
+                Err(unreadable("not a manifest that holds evidence".to_owned()))
             }
-            Err(error) => {
-                return refused(Refusal::new(
-                    DenyCode::EvidenceUnreadable,
-                    error.to_string(),
-                ));
-            }
-        };
-        let by_subject = !matches!(candidate.via, Way::SignatureTag | Way::AttestationTag);
+            Err(error) => Err(unreadable(error.to_string())),
+        }
+    }
+
+    /// Verifies what a manifest holds. Its layers are read from the first of `places` that has them.
+    async fn holds(
+        &self,
+        piece: &Piece,
+        places: &[&Place],
+        image: &ImageManifest,
+        about: Digest,
+    ) -> Found {
+        let limits = &self.gate.limits;
         let subject = image.subject.as_ref().map(|subject| subject.digest);
-        if by_subject && subject != Some(about) {
+        if !is_own_tag(piece.via) && subject != Some(about) {
             let found = match subject {
                 Some(other) => format!("it refers to {other}"),
                 None => "it refers to no manifest".to_owned(),
             };
-            return refused(Refusal::new(DenyCode::ReferrerSubjectMismatch, found));
+            return piece.refused(Refusal::new(DenyCode::ReferrerSubjectMismatch, found));
         }
         let layers: Vec<_> = image
             .layers
@@ -206,7 +244,7 @@ impl Collector<'_> {
                 .as_ref()
                 .unwrap_or(&image.config.media_type);
             let kind = crate::model::printable(kind);
-            return refused(Refusal::new(
+            return piece.refused(Refusal::new(
                 DenyCode::EvidenceKindMismatch,
                 format!("an artifact of type {kind}, which holds no signature"),
             ));
@@ -227,7 +265,7 @@ impl Collector<'_> {
             .iter()
             .filter(|(layer, _)| seen.insert((layer.digest, &layer.annotations)));
         let mut found = Found::default();
-        let read = distinct.map(|(layer, kind)| self.layer(candidate, layer, *kind, about));
+        let read = distinct.map(|(layer, kind)| self.layer(piece, places, layer, *kind, about));
         for one in side_by_side(read).await {
             found.findings.extend(one.findings);
             found.gaps.extend(one.gaps);
@@ -238,14 +276,13 @@ impl Collector<'_> {
     /// Reads one layer and verifies it.
     async fn layer(
         &self,
-        candidate: &Candidate,
+        piece: &Piece,
+        places: &[&Place],
         layer: &Descriptor,
         kind: Kind,
         about: Digest,
     ) -> Found {
         let limits = &self.gate.limits;
-        let holder = candidate.descriptor.digest;
-        let way = way_name(candidate.via);
         let cap = match kind {
             Kind::Bundle | Kind::Envelope => limits.attestation_bytes,
             Kind::SimpleSigning => limits.bundle_bytes,
@@ -260,13 +297,25 @@ impl Collector<'_> {
                 ..Found::default()
             };
         };
-        let read = self
-            .source
-            .blob(&candidate.repository, layer, cap, self.deadline)
-            .await;
+        let mut read = Err(None);
+        for place in places {
+            let blob = self
+                .source
+                .blob(&place.repository, layer, cap, self.deadline);
+            match (blob.await, read) {
+                (Ok(bytes), _) => {
+                    read = Ok(bytes);
+                    break;
+                }
+                (Err(error), before) => {
+                    let refusal = from_error(&error, DenyCode::EvidenceUnreadable);
+                    read = Err(more_telling(before.err().flatten(), refusal));
+                }
+            }
+        }
         let bytes = match read {
             Ok(bytes) => bytes,
-            Err(error) => return Found::from_failure(&error, holder, way),
+            Err(failure) => return piece.refused(failure.unwrap_or_else(nowhere)),
         };
         let gate = Arc::clone(self.gate);
         let annotations = layer.annotations.clone();
@@ -309,8 +358,8 @@ impl Collector<'_> {
         };
         Found {
             findings: vec![Finding {
-                holder,
-                way,
+                holder: piece.holder,
+                way: way_name(piece.via),
                 layout,
                 proof,
                 claimed,
@@ -334,26 +383,78 @@ impl Found {
         subject.gaps.extend(self.gaps);
         subject.not_examined += self.not_examined;
     }
+}
 
-    /// Evidence that could not be read: a gap, unless it is the evidence's own fault.
-    fn from_failure(error: &Error, holder: Digest, way: &'static str) -> Self {
-        if error.code().outcome() == Outcome::Undecided {
-            return Self {
-                gaps: vec![from_error(error, error.code())],
-                ..Self::default()
-            };
+/// A manifest that may hold evidence, wherever it lies.
+struct Piece {
+    holder: Digest,
+    /// How likely it is what the policy demands.
+    class: u8,
+    via: Way,
+    /// The repositories it lies in, each once, in the order of the search.
+    places: Vec<Place>,
+}
+
+/// One repository that a piece of evidence lies in.
+struct Place {
+    repository: Repository,
+    /// The manifest, when finding it meant reading it.
+    manifest: Option<RawManifest>,
+}
+
+impl Piece {
+    /// Adds another place. What it is called there takes nothing from what it is elsewhere: the
+    /// likeliest class counts, and under its own tag it needs no subject.
+    fn lies_also(&mut self, class: u8, via: Way, place: Place) {
+        self.class = self.class.min(class);
+        if is_own_tag(via) && !is_own_tag(self.via) {
+            self.via = via;
         }
-        Self {
-            findings: vec![Finding {
-                holder,
-                way,
-                layout: None,
-                proof: Err(from_error(error, DenyCode::EvidenceUnreadable)),
-                claimed: None,
-            }],
-            ..Self::default()
+        let mut places = self.places.iter_mut();
+        match places.find(|known| known.repository == place.repository) {
+            Some(known) => known.manifest = known.manifest.take().or(place.manifest),
+            None => self.places.push(place),
         }
     }
+
+    /// Evidence that was not read: a gap, unless it is the evidence's own fault.
+    fn refused(&self, refusal: Refusal) -> Found {
+        if refusal.code.outcome() == Outcome::Undecided {
+            return Found {
+                gaps: vec![refusal],
+                ..Found::default()
+            };
+        }
+        Found {
+            findings: vec![Finding {
+                holder: self.holder,
+                way: way_name(self.via),
+                layout: None,
+                proof: Err(refusal),
+                claimed: None,
+            }],
+            ..Found::default()
+        }
+    }
+}
+
+/// The one of two failures to tell. What a retry could change comes last in the rank of the codes:
+/// a place that failed may have what another one lacks.
+fn more_telling(one: Option<Refusal>, other: Refusal) -> Option<Refusal> {
+    Some(match one {
+        Some(one) if one.code >= other.code => one,
+        _ => other,
+    })
+}
+
+/// A piece of evidence lies somewhere; without a place there would be nothing to tell.
+fn nowhere() -> Refusal {
+    Refusal::new(DenyCode::Internal, "evidence that lies nowhere".to_owned())
+}
+
+/// Whether the manifest lies under the tag of its image, and so needs no subject.
+const fn is_own_tag(way: Way) -> bool {
+    matches!(way, Way::SignatureTag | Way::AttestationTag)
 }
 
 /// The kinds of layers that hold evidence.

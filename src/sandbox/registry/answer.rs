@@ -68,7 +68,8 @@ impl Answer {
 
     /// Sets a header. A value that cannot stand in a header is left out.
     pub(super) fn set(&mut self, name: HeaderName, value: &str) {
-        if let Ok(value) = HeaderValue::from_str(value) {
+        // Not only ASCII: a header may hold other bytes.
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
             self.headers.insert(name, value);
         }
     }

@@ -8,6 +8,8 @@ use scgate::model::media_type;
 use scgate::policy::Covers;
 use scgate::policy::Decision;
 use scgate::policy::Outcome;
+use scgate::registry::Helpers;
+use scgate::registry::Keyring;
 use scgate::sandbox::mint::Content;
 use scgate::sandbox::mint::GithubActions;
 use scgate::sandbox::mint::Order;
@@ -64,6 +66,66 @@ async fn a_404_to_a_stranger_after_a_refused_credential_is_not_unsigned() {
         let statuses: Vec<_> = looked_up.iter().map(|request| request.status).collect();
         assert_eq!(statuses, [Some(403), Some(404)], "{look_up}");
         assert_ne!(looked_up[0].authorization, looked_up[1].authorization);
+    }
+}
+
+/// T-REG-07, T-REG-12: a credential that scgate keeps back may be the one that sees the evidence.
+#[tokio::test]
+async fn a_404_to_a_stranger_after_a_withheld_credential_is_not_unsigned() {
+    let mut auth = TokenAuth::new(vec![User::new("alice", "secret")]);
+    auth.anonymous_pull = true;
+    let mut shop = Shop::open(Config {
+        auth: Auth::Token(auth),
+        ..Config::default()
+    })
+    .await;
+    let host = shop.registry.host();
+    let token = |token: &str| {
+        let config = json!({"auths": {&host: {"registrytoken": token}}}).to_string();
+        Keyring::from_docker_config("config.json", config.as_bytes(), Helpers::Ignore).unwrap()
+    };
+    let port = shop.registry.address().port();
+    let own = format!("http://127.0.0.1:{port}/token");
+    let elsewhere = format!("http://localhost:{port}/token");
+    let withheld = "were not sent to its token server";
+    let cases = [
+        // The twins: nothing is kept back.
+        (keyring(&host, "alice", "secret"), &own, None),
+        (Keyring::default(), &elsewhere, None),
+        (
+            keyring(&host, "alice", "secret"),
+            &elsewhere,
+            Some(withheld),
+        ),
+        (token("a\nb"), &own, Some("no header can hold")),
+        (keyring(&host, "alice", "stale"), &own, Some("tried: ")),
+    ];
+    let digest = format!("@{}", shop.index);
+    for (keyring, realm, note) in cases {
+        shop.keyring = keyring;
+        // By tag the image is read first, and what that taught holds for the look-ups.
+        for (image, first_requests) in [(":1.0", 1), (digest.as_str(), 4)] {
+            let signature = shop.sign(shop.index);
+            let ask = async || {
+                let realm = FaultKind::Realm(realm.clone());
+                let fault = Fault::new(realm).path("/v2/").times(first_requests);
+                shop.registry.inject(fault);
+                let report = shop.ask_for(image, None).await;
+                shop.registry.clear_faults();
+                report
+            };
+            assert_eq!(verdict(&ask().await), ["allow"], "{image} {note:?}");
+            shop.registry.delete_manifest(REPO, signature);
+            let report = ask().await;
+            match (note, &report.decision) {
+                (None, _) => assert_eq!(verdict(&report), ["no-signature"], "{image}"),
+                (Some(note), Decision::Undecided(gaps)) => {
+                    assert_eq!(verdict(&report), ["registry-unauthorized"], "{image}");
+                    assert!(gaps[0].found.contains(note), "{}", gaps[0].found);
+                }
+                (Some(note), other) => panic!("{image} {note}: {other:?}"),
+            }
+        }
     }
 }
 

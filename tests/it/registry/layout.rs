@@ -361,6 +361,40 @@ fn reads_of_a_layout_end_with_the_deadline() {
 }
 
 #[test]
+fn a_layout_that_takes_longer_than_there_is_time_is_not_read_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = image();
+    // Indexes that take a while to parse, and the referrer behind them.
+    let padding: String = (0..10_000).map(|n| format!("\"{n}\":\"\",")).collect();
+    let mut blobs: Vec<_> = (0..40)
+        .map(|n| {
+            let text = format!(
+                r#"{{"schemaVersion":2,"manifests":[],"annotations":{{{padding}"a":"{n}"}}}}"#
+            );
+            text.into_bytes()
+        })
+        .collect();
+    let referrer = referrer(&image, 0);
+    let found = Digest::sha256(&referrer);
+    blobs.push(referrer);
+    let all: Vec<_> = blobs
+        .iter()
+        .map(|blob| (&blob[..], BTreeMap::new()))
+        .collect();
+    let outer = index(&all);
+    blobs.push(outer);
+    let source = layout_of(dir.path(), &image, &blobs);
+    let little = || Deadline::after(Duration::from_millis(20));
+    let expected = (vec![], vec![DenyCode::DeadlineExceeded]);
+    assert_eq!(listed(&source, little()), expected);
+    // What was cut short is read again, and then kept.
+    assert_eq!(listed(&source, soon()), (vec![found], vec![]));
+    let start = std::time::Instant::now();
+    assert_eq!(listed(&source, soon()), (vec![found], vec![]));
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
 fn what_is_no_layout_says_what_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let fault = |bytes: &[u8]| {
@@ -484,6 +518,137 @@ fn what_cosign_saved_belongs_to_the_image_of_its_layout() {
     );
     let other = Digest::sha256(b"another image");
     assert_eq!(ways(&source, &reference, other), [Way::Layout]);
+}
+
+/// A directory with these blobs, and the last of them as the only untagged entry.
+fn layout_of(root: &Path, named: &[u8], blobs: &[Vec<u8>]) -> Source {
+    fs::create_dir_all(root.join("blobs/sha256")).unwrap();
+    fs::write(root.join("oci-layout"), MARKER).unwrap();
+    let last = blobs.last().unwrap();
+    let entries = index(&[(named, tagged("1")), (last, BTreeMap::new())]);
+    fs::write(root.join("index.json"), entries).unwrap();
+    for blob in blobs.iter().map(Vec::as_slice).chain([named]) {
+        fs::write(root.join(blob_name(blob)), blob).unwrap();
+    }
+    open(root).unwrap()
+}
+
+/// A manifest that refers to another one, and tells itself apart by a number.
+fn referrer(subject: &[u8], number: usize) -> Vec<u8> {
+    let subject = Digest::sha256(subject);
+    let members = format!(
+        r#"{{"subject":{{"mediaType":"x/y","digest":"{subject}","size":1}},"annotations":{{"n":"{number}"}},"#
+    );
+    let image = String::from_utf8(image()).unwrap();
+    image.replacen('{', &members, 1).into_bytes()
+}
+
+/// What is listed about the image `1`, and the codes of the gaps.
+fn listed(source: &Source, deadline: Deadline) -> (Vec<Digest>, Vec<DenyCode>) {
+    let reference = Reference::in_layout(Some("1".to_owned()), None);
+    let pinned = block_on(source.resolve(&reference, soon())).unwrap().pinned;
+    let search = Search::default();
+    let listing = block_on(source.list(&pinned, pinned.repository(), &search, deadline));
+    let candidates = listing.candidates.iter();
+    (
+        candidates.map(|found| found.descriptor.digest).collect(),
+        listing.gaps.iter().map(Error::code).collect(),
+    )
+}
+
+#[test]
+fn what_lies_deeper_than_is_read_is_a_limit_and_not_an_absence() {
+    let nothing = (Vec::new(), vec![DenyCode::LimitExceeded]);
+    for depth in 0..8 {
+        let dir = tempfile::tempdir().unwrap();
+        let image = image();
+        let referrer = referrer(&image, 0);
+        let found = Digest::sha256(&referrer);
+        let mut blobs = vec![referrer];
+        for _ in 0..depth {
+            let outer = index(&[(blobs.last().unwrap(), BTreeMap::new())]);
+            blobs.push(outer);
+        }
+        let source = layout_of(dir.path(), &image, &blobs);
+        let expected = if depth <= 4 {
+            (vec![found], vec![])
+        } else {
+            nothing.clone()
+        };
+        assert_eq!(listed(&source, soon()), expected, "{depth}");
+    }
+    // An index that lists itself, or what was read higher up, hides nothing.
+    let dir = tempfile::tempdir().unwrap();
+    let image = image();
+    let referrer = referrer(&image, 0);
+    let mut blobs = vec![referrer.clone()];
+    for _ in 0..4 {
+        let inner = blobs.last().unwrap();
+        let outer = index(&[(inner, BTreeMap::new()), (&referrer, BTreeMap::new())]);
+        blobs.push(outer);
+    }
+    let source = layout_of(dir.path(), &image, &blobs);
+    let found = Digest::sha256(&referrer);
+    assert_eq!(listed(&source, soon()), (vec![found], vec![]));
+    // An index with more entries than are read is a limit as well, wherever it lies.
+    for (count, expected) in [(1000, (vec![found], vec![])), (1001, nothing)] {
+        let dir = tempfile::tempdir().unwrap();
+        let wide = index(&vec![(&referrer[..], BTreeMap::new()); count]);
+        let outer = index(&[(&wide, BTreeMap::new())]);
+        let source = layout_of(dir.path(), &image, &[referrer.clone(), wide, outer]);
+        assert_eq!(listed(&source, soon()), expected, "{count}");
+    }
+}
+
+/// Annotations may be megabytes at each of many entries, so only what is read of them is kept.
+#[test]
+fn what_is_listed_keeps_its_hint_and_nothing_else_that_the_layout_says() {
+    const HINT: &str = "dev.sigstore.bundle.predicateType";
+    let (longest, longer) = ("x".repeat(1024), "x".repeat(1025));
+    for (hint, kept) in [("https://a/b", true), (&longest, true), (&longer, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let image = image();
+        let notes = |hint| BTreeMap::from([(HINT, hint), ("a", "b"), ("c", "d")]);
+        let (nested, direct) = (referrer(&image, 0), referrer(&image, 1));
+        let inner = index(&[(&nested, notes(hint))]);
+        let outer = index(&[(&inner, notes("")), (&direct, notes(hint))]);
+        let fallback = index(&[(&nested, notes(hint))]);
+        let tag = format!("sha256-{}", Digest::sha256(&image).hex());
+        let mut signature = notes(hint);
+        let signature_tag = format!("{tag}.sig");
+        signature.extend(tagged(&signature_tag));
+        let entries = index(&[
+            (&image, tagged("1")),
+            (&fallback, tagged(&tag)),
+            (&direct, signature),
+            (&outer, notes("")),
+        ]);
+        let blobs = [nested, direct, inner, fallback, outer];
+        drop(layout_of(dir.path(), &image, &blobs));
+        fs::write(dir.path().join("index.json"), entries).unwrap();
+        let source = open(dir.path()).unwrap();
+        let reference = Reference::in_layout(Some("1".to_owned()), None);
+        let pinned = block_on(source.resolve(&reference, soon())).unwrap().pinned;
+        for (way, count) in [
+            (Way::Layout, 2),
+            (Way::FallbackTag, 1),
+            (Way::SignatureTag, 1),
+        ] {
+            let mut search = Search::default();
+            search.ways = [way].into();
+            let repository = pinned.repository();
+            let listing = block_on(source.list(&pinned, repository, &search, soon()));
+            assert_eq!(
+                (listing.candidates.len(), &listing.gaps[..]),
+                (count, &[][..])
+            );
+            for found in listing.candidates {
+                assert_eq!(found.predicate_hint(), kept.then_some(hint), "{way:?}");
+                assert_eq!(found.descriptor.annotations.len(), usize::from(kept));
+                assert_eq!(found.manifest, None);
+            }
+        }
+    }
 }
 
 #[cfg(unix)]
