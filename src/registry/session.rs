@@ -6,6 +6,7 @@
 //! *not* there is believed only where nothing that was given was refused or kept back before.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -46,6 +47,8 @@ const MAX_CREDENTIALS: usize = 4;
 pub(super) struct Session {
     tokens: Tokens,
     demands: Mutex<HashMap<String, Demand>>,
+    /// The hosts whose root demands nothing.
+    open: Mutex<HashSet<String>>,
     /// The credentials that did not open a repository before one did.
     skipped: Mutex<HashMap<Repository, Skipped>>,
     /// What helpers said, by program and server.
@@ -108,13 +111,16 @@ impl Remote {
         let mut plain = None;
         if demand.is_none() {
             let reply = self.send(url, plan, None).await?;
-            if reply.status != 401 {
-                return Ok(reply);
-            }
-            demand = self.learn(host, &reply);
+            demand = match reply.status {
+                401 => Some(self.learned(plan, &reply)?),
+                // Some registries tell a stranger that what is hidden is not there.
+                404 if !self.keyring.lookup(plan.repository).is_empty() => {
+                    self.demand_at_root(url, plan).await?
+                }
+                _ => None,
+            };
             if demand.is_none() {
-                let note = "it demands nothing that scgate can give";
-                return Err(super::status_error(plan.asked, &reply, note));
+                return Ok(reply);
             }
             plain = Some(reply);
         }
@@ -140,6 +146,40 @@ impl Remote {
                 Err(reply) => return Err(self.nothing_left(plan, Some(&reply))),
             }
         }
+    }
+
+    /// What the registry demands where it demands anything: the answer to the request for its root
+    /// (distribution specification, end-1). Nothing where a stranger may ask it everything.
+    async fn demand_at_root(&self, url: &Url, plan: &Plan<'_>) -> Result<Option<Demand>, Error> {
+        let host = plan.repository.host();
+        let is_open = || {
+            let open = self.session.open.lock();
+            open.unwrap_or_else(PoisonError::into_inner).contains(host)
+        };
+        let Ok(root) = url.join("/v2/") else {
+            return Ok(None);
+        };
+        if is_open() {
+            return Ok(None);
+        }
+        let reply = self.send(&root, plan, None).await?;
+        match reply.status {
+            401 => self.learned(plan, &reply).map(Some),
+            429 | 500.. => Err(super::status_error(plan.asked, &reply, "")),
+            _ => {
+                let open = self.session.open.lock();
+                let mut open = open.unwrap_or_else(PoisonError::into_inner);
+                open.insert(host.to_owned());
+                Ok(None)
+            }
+        }
+    }
+
+    /// Remembers what a 401 demands.
+    fn learned(&self, plan: &Plan<'_>, reply: &Reply) -> Result<Demand, Error> {
+        let note = "it demands nothing that scgate can give";
+        self.learn(plan.repository.host(), reply)
+            .ok_or_else(|| super::status_error(plan.asked, reply, note))
     }
 
     /// Tries one credential after the other. The inner error is the first refusal; `plain` is the

@@ -96,11 +96,17 @@ pub(super) fn refusal(
     if open {
         return None;
     }
-    match &shared.config.auth {
+    let refusal = match &shared.config.auth {
         Auth::Anonymous => None,
         Auth::Basic(users) => basic(shared, users, route, headers),
         Auth::Token(config) => bearer(shared, config, route, Action::of(method), headers),
+    }?;
+    let is_stranger = !headers.contains_key(header::AUTHORIZATION);
+    if shared.config.conceal && is_stranger && route.repository().is_some() {
+        let message = "repository name not known to registry";
+        return Some(Answer::unknown("NAME_UNKNOWN", message));
     }
+    Some(refusal)
 }
 
 fn basic(shared: &Shared, users: &[User], route: &Route, headers: &HeaderMap) -> Option<Answer> {

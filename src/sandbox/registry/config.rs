@@ -11,6 +11,9 @@ pub struct Config {
     pub auth: Auth,
     /// How it hands out blobs.
     pub blobs: BlobDelivery,
+    /// Whether it tells a stranger who may not see a repository that there is none, with 404 in the
+    /// place of a challenge. Its root (`/v2/`) demands as ever.
+    pub conceal: bool,
     /// Challenges that stand before its own in separate `WWW-Authenticate` headers, such as
     /// `Negotiate`.
     pub challenges_before: Vec<String>,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use scgate::model::DenyCode;
+use scgate::model::Digest;
 use scgate::registry::Error;
 use scgate::registry::Helpers;
 use scgate::registry::Keyring;
@@ -411,4 +412,56 @@ async fn a_helper_is_asked_only_when_credentials_are_demanded() {
         text.contains("docker-credential-scgate-test-absent"),
         "{text}"
     );
+}
+
+/// Some registries tell a stranger that what is hidden is not there, without a challenge. Who has
+/// credentials asks the root what it demands, once.
+#[tokio::test]
+async fn credentials_are_used_where_a_stranger_finds_nothing() {
+    for registry in [basic(), tokens(|_| {})] {
+        let world = World::start(Config {
+            conceal: true,
+            ..registry
+        })
+        .await;
+        let host = world.registry.host();
+        let good = source(keyring(&host, "alice", "hunter2"));
+        assert!(read(&world, &good).await.is_ok());
+        assert!(read(&world, &good).await.is_ok());
+        assert_eq!(roots(&world), 1);
+        // Somebody else's password opens nothing, and what it does not find may be there.
+        let wrong = source(keyring(&host, "alice", "wrong"));
+        let error = read(&world, &wrong).await.unwrap_err();
+        assert!(!error.is_not_found(), "{error}");
+        // A stranger cannot know better.
+        world.registry.clear_requests();
+        let nothing = source(Keyring::default());
+        assert!(read(&world, &nothing).await.unwrap_err().is_not_found());
+        assert_eq!(roots(&world), 0);
+    }
+    // Where nothing is demanded, what is not found is not there.
+    let world = World::start(Config::default()).await;
+    let host = world.registry.host();
+    let good = source(keyring(&host, "alice", "hunter2"));
+    for _ in 0..2 {
+        let absent = Digest::sha256(b"absent");
+        let error = good.manifest(&world.repository(), &absent, soon()).await;
+        assert!(error.unwrap_err().is_not_found());
+    }
+    assert_eq!(roots(&world), 1);
+    // A root that fails says nothing.
+    let fresh = source(keyring(&host, "alice", "hunter2"));
+    world
+        .registry
+        .inject(Fault::new(FaultKind::status(503)).after(1));
+    let absent = Digest::sha256(b"absent");
+    let error = fresh.manifest(&world.repository(), &absent, soon()).await;
+    assert_eq!(error.unwrap_err().code(), DenyCode::RegistryUnavailable);
+}
+
+fn roots(world: &World) -> usize {
+    let requests = world.registry.requests();
+    let is_root = |line: &String| line.ends_with(" /v2/");
+    let lines = requests.iter().map(|request| request.line());
+    lines.filter(is_root).count()
 }
