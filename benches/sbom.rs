@@ -32,9 +32,9 @@ use scgate::verify::Trust;
 use scgate::verify::TrustRoot;
 use scgate::verify::verify;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use crate::harness::Work;
 use crate::harness::medians;
@@ -105,9 +105,8 @@ fn payload(bundle: &[u8]) -> String {
 /// A statement with its predicate passed over.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Statement<'a> {
-    #[serde(borrow)]
-    predicate: &'a RawValue,
+struct Statement {
+    predicate: IgnoredAny,
 }
 
 fn memory(key: &str) -> u64 {
@@ -185,8 +184,8 @@ fn main() {
             black_box(Digest::sha256(black_box(&bundle)));
         }),
         Box::new(|| {
-            let statement: Statement<'_> = serde_json::from_slice(black_box(&statement)).unwrap();
-            black_box(statement.predicate.get().len());
+            let statement: Statement = serde_json::from_slice(black_box(&statement)).unwrap();
+            black_box(statement.predicate);
         }),
         Box::new(|| {
             scgate::model::strict_json(black_box(&statement)).unwrap();
@@ -234,8 +233,8 @@ fn main() {
             "floor: base64, SHA-256 of payload (twice) and bundle",
             floor,
         ),
-        ("floor and a RawValue walk", floor + *walk),
-        ("a RawValue walk of the payload", *walk),
+        ("floor and a walk of the payload", floor + *walk),
+        ("a walk of the payload that builds nothing", *walk),
         ("a JSON tree of the payload", *tree),
         ("sigstore-verify: parse and verify", *other),
     ] {
