@@ -1,24 +1,21 @@
 //! Patterns over identities. They match whole strings, whatever their author thought of.
 
 mod anybody;
+mod kind;
 mod re2;
 
 use core::fmt;
 
 use regex::Regex;
 use regex::RegexBuilder;
-use regex_syntax::hir::Class;
 use regex_syntax::hir::Hir;
-use regex_syntax::hir::HirKind;
-use regex_syntax::hir::Literal;
+
+use crate::model::San;
 
 /// Bytes that the text of a regular expression may have.
 const MAX_TEXT: usize = 4096;
 /// Bytes that a compiled regular expression may take (the `regex` crate's own default is 10 MiB).
 const MAX_COMPILED: usize = 1024 * 1024;
-
-/// Characters of a class that are still spelled, one by one.
-const FEW: usize = 10;
 
 /// What a value must be.
 #[derive(Clone)]
@@ -37,7 +34,10 @@ pub struct Whole {
     /// The same, as the `regex` crate must read it.
     part: String,
     whole: Regex,
-    names_a_uri: bool,
+    /// What of it a URI may meet.
+    uris: Option<Regex>,
+    /// What of it an e-mail address or a user name may meet.
+    others: Option<Regex>,
 }
 
 impl Pattern {
@@ -74,13 +74,20 @@ impl Pattern {
         if anybody::takes_anybody(&whole) {
             return Err(PatternError::Vacuous);
         }
-        // What cannot be read is taken for the name of a URI, which fewer values meet.
-        let names_a_uri = regex_syntax::parse(&part).map_or(true, |part| spells_a_uri(&part));
+        let (uris, others) = match regex_syntax::parse(&part) {
+            Ok(parsed) => (
+                narrowed(&whole, &parsed, kind::for_uris(&parsed))?,
+                narrowed(&whole, &parsed, kind::for_others(&parsed))?,
+            ),
+            // What cannot be read is taken for the name of a URI, which fewer values meet.
+            Err(_) => (Some(whole.clone()), None),
+        };
         Ok(Self::Regexp(Whole {
             text: text.to_owned(),
             part,
             whole,
-            names_a_uri,
+            uris,
+            others,
         }))
     }
 
@@ -93,12 +100,28 @@ impl Pattern {
         }
     }
 
-    /// Whether it means a URI, so that no name of another kind meets it: a text with `://`, and an
-    /// expression that spells a `:` or a `/` anywhere, which nobody's e-mail address has.
-    pub(super) fn names_a_uri(&self) -> bool {
+    /// Whether a name of a certificate is what this pattern says, and of the kind that it means.
+    ///
+    /// A text with `://` and an alternative that spells a `:` or a `/` mean a URI, and no name of
+    /// another kind meets them; a text or an alternative with an `@` and without those means an e-mail
+    /// address or a user name, and no URI meets it.
+    #[must_use]
+    pub fn matches_name(&self, name: &San) -> bool {
+        let is_uri = matches!(name, San::Uri(_));
         match self {
-            Self::Exact(text) => text.contains("://"),
-            Self::Regexp(pattern) => pattern.names_a_uri,
+            Self::Exact(text) if is_uri => {
+                text == name.value() && (!text.contains('@') || text.contains([':', '/']))
+            }
+            Self::Exact(text) => text == name.value() && !text.contains("://"),
+            Self::Regexp(pattern) => {
+                let kind = if is_uri {
+                    &pattern.uris
+                } else {
+                    &pattern.others
+                };
+                kind.as_ref()
+                    .is_some_and(|kind| kind.is_match(name.value()))
+            }
         }
     }
 
@@ -112,18 +135,12 @@ impl Pattern {
     }
 }
 
-/// Whether an expression spells a `:` or a `/`, in whatever way it is written: by itself, or as one of
-/// a few characters that may stand in a place. One that lets nearly anything stand there spells none.
-fn spells_a_uri(expression: &Hir) -> bool {
-    match expression.kind() {
-        HirKind::Literal(Literal(bytes)) => bytes.iter().any(|byte| matches!(byte, b':' | b'/')),
-        HirKind::Class(Class::Unicode(class)) => {
-            let ranges = || class.iter().map(|range| range.start()..=range.end());
-            ranges().flatten().take(FEW + 1).count() <= FEW
-                && ranges().flatten().any(|one| matches!(one, ':' | '/'))
-        }
-        HirKind::Class(Class::Bytes(_)) => true,
-        kind => kind.subs().iter().any(spells_a_uri),
+/// The part of an expression that names of one kind may meet.
+fn narrowed(whole: &Regex, parsed: &Hir, part: Option<Hir>) -> Result<Option<Regex>, PatternError> {
+    match part {
+        Some(part) if part == *parsed => Ok(Some(whole.clone())),
+        Some(part) => compile(&format!(r"\A(?:{part})\z")).map(Some),
+        None => Ok(None),
     }
 }
 

@@ -69,28 +69,18 @@ impl Signer {
                 &identity.issuer,
             ));
         }
-        // A URI is never met by an e-mail address or a user name of the same text.
-        if subject.names_a_uri() && subject.matches(identity.san.value()) {
-            let kind = match identity.san {
-                San::Uri(_) => None,
-                San::Email(_) => Some("an e-mail address"),
-                San::OtherName(_) => Some("a user name"),
-            };
-            if let Some(kind) = kind {
-                let found = crate::model::printable(identity.san.value());
-                return Err(Refusal::new(
+        let name = &identity.san;
+        if !subject.matches_name(name) {
+            return Err(if subject.matches(name.value()) {
+                of_another_kind(name, subject)
+            } else {
+                mismatch(
                     DenyCode::IdentityMismatch,
-                    format!("identity is {kind}, {found}, wanted the URI {subject}"),
-                ));
-            }
-        }
-        if !subject.matches(identity.san.value()) {
-            return Err(mismatch(
-                DenyCode::IdentityMismatch,
-                "identity",
-                subject,
-                identity.san.value(),
-            ));
+                    "identity",
+                    subject,
+                    name.value(),
+                )
+            });
         }
         for (claim, wanted) in claims {
             match identity.claims.get(*claim) {
@@ -113,6 +103,29 @@ impl Signer {
         }
         Ok(())
     }
+}
+
+/// A name that reads as it should and is of a kind that was not meant.
+fn of_another_kind(name: &San, wanted: &Pattern) -> Refusal {
+    let found = crate::model::printable(name.value());
+    let (kind, meant) = match name {
+        San::Uri(_) => (
+            "a URI",
+            "an e-mail address or a user name (spell the `/` where a URI is meant)",
+        ),
+        San::Email(_) => (
+            "an e-mail address",
+            "a URI (where an e-mail address is meant, spell it in an alternative of its own)",
+        ),
+        San::OtherName(_) => (
+            "a user name",
+            "a URI (where a user name is meant, spell it in an alternative of its own)",
+        ),
+    };
+    Refusal::new(
+        DenyCode::IdentityMismatch,
+        format!("identity is {kind}, {found}, and {wanted} means {meant}"),
+    )
 }
 
 fn by_key(key: Digest, signature: &VerifiedSignature) -> Result<(), Refusal> {

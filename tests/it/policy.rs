@@ -4,6 +4,7 @@ use scgate::model::DenyCode;
 use scgate::model::Digest;
 use scgate::model::Identity;
 use scgate::model::Limits;
+use scgate::model::San;
 use scgate::model::Timestamp;
 use scgate::policy::Covers;
 use scgate::policy::Demand;
@@ -152,10 +153,81 @@ fn what_names_a_uri_is_met_by_no_other_kind_of_name() {
     ] {
         assert_eq!(refusal(&asked(subject), &ops), None, "{subject}");
     }
-    let either = asked(r"https://github\.com/acme/.*|ops@acme\.test");
-    let refused = either.accepts(&ops).unwrap_err();
-    assert_eq!(refused.code, DenyCode::IdentityMismatch);
-    assert!(refused.found.contains("an e-mail address"));
+    // Each alternative counts for itself, wherever it stands.
+    for subject in [
+        r"https://github\.com/acme/.*|ops@acme\.test",
+        r"^(https://github\.com/acme/.*|.*@acme\.test)$",
+        r"(?:(?:https://github\.com/acme/.*|ops)(?:@acme\.test)?)",
+    ] {
+        let policy = asked(subject);
+        for good in [&workflow, &ops] {
+            assert_eq!(refusal(&policy, good), None, "{subject}");
+        }
+        for disguised in &disguised {
+            let refusal = refusal(&policy, disguised);
+            assert_eq!(refusal, Some(DenyCode::IdentityMismatch), "{subject}");
+        }
+    }
+    for subject in [
+        r"(mailto:)?ops@acme\.test",
+        r"ops[-./]?@acme\.test",
+        r"ops(/x)*@acme\.test",
+    ] {
+        assert_eq!(refusal(&asked(subject), &ops), None, "{subject}");
+    }
+    let policy = asked("https://github.com/acme/.*");
+    let refused = policy.accepts(&disguised[0]).unwrap_err();
+    let found = "identity is an e-mail address";
+    assert!(refused.found.contains(found), "{}", refused.found);
+}
+
+/// A branch may be called `ci@acme.test`.
+#[test]
+fn what_spells_an_e_mail_address_is_met_by_no_uri() {
+    let mint = Mint::new(now()).unwrap();
+    let limits = Limits::default();
+    let root = TrustRoot::parse(&mint.trusted_root().bytes(), &limits).unwrap();
+    let issuer = "https://token.actions.githubusercontent.com";
+    let named = |identity: &Identity| {
+        let order = Order::keyless(now(), identity, Content::image(image()));
+        proven(&mint, &order, Trust::Root(&root))
+    };
+    let asked = |subject: Pattern| {
+        let who = Who::Keyless {
+            root: root.id(),
+            issuer: Pattern::exact(issuer).unwrap(),
+            subject,
+            claims: Vec::new(),
+        };
+        signed_by(who, None)
+    };
+    let mut evil = GithubActions::push("evil/x", "release.yml").identity();
+    let uri = format!("{}@acme.test", evil.san.value());
+    evil.san = San::Uri(uri.clone());
+    let evil = named(&evil);
+    let ops = named(&email("ops@acme.test", issuer));
+    for subject in [
+        r".*@acme\.test",
+        r".+@(acme|other)\.test$",
+        r"(https://github\.com/acme/.*|.*@acme\.test)",
+        r"[^ ]+@acme[.]test",
+        r"(.*)(@acme\.test)",
+        r".*[@]acme\.test",
+    ] {
+        let policy = asked(Pattern::regexp(subject).unwrap());
+        assert_eq!(refusal(&policy, &ops), None, "{subject}");
+        let refused = refusal(&policy, &evil);
+        assert_eq!(refused, Some(DenyCode::IdentityMismatch), "{subject}");
+    }
+    // What spells the URI is met by it.
+    for subject in [
+        Pattern::exact(&uri).unwrap(),
+        Pattern::regexp(r"https://github\.com/evil/.*@acme\.test").unwrap(),
+        Pattern::regexp(r".*/evil/.*").unwrap(),
+        Pattern::regexp(r".*evil.*").unwrap(),
+    ] {
+        assert_eq!(refusal(&asked(subject), &evil), None);
+    }
 }
 
 #[test]
