@@ -165,12 +165,15 @@ impl Remote {
         let reply = self.send(&root, plan, None).await?;
         match reply.status {
             401 => self.learned(plan, &reply).map(Some),
-            429 | 500.. => Err(super::status_error(plan.asked, &reply, "")),
-            _ => {
+            200..300 | 404 => {
                 let open = self.session.open.lock();
                 let mut open = open.unwrap_or_else(PoisonError::into_inner);
                 open.insert(host.to_owned());
                 Ok(None)
+            }
+            _ => {
+                let note = "at its root, which says what it demands";
+                Err(super::status_error(plan.asked, &reply, note))
             }
         }
     }
@@ -198,9 +201,11 @@ impl Remote {
                 met.withheld = true;
             }
             let authorization = self.authorization(url, plan, demand, credential.as_ref());
+            let mut sent = None;
             let reply = match authorization.await {
                 Ok(authorization) => {
                     let credential = credential.as_ref();
+                    sent = credential.map(|_| authorization.header.clone());
                     self.send_with(url, plan, demand, credential, authorization)
                         .await?
                 }
@@ -225,7 +230,7 @@ impl Remote {
                 401 | 403 => {
                     met.refusal.get_or_insert(reply);
                 }
-                404 if met.is_any() => {}
+                404 if met.is_any() && !self.may_see(url, plan, place, sent.as_ref()).await? => {}
                 status => {
                     if status < 400 {
                         let skipped = Skipped { count: place, met };
@@ -250,6 +255,35 @@ impl Remote {
             (None, Some(reply)) => Ok(Err(reply)),
             (None, None) => Err(self.nothing_left(plan, None)),
         }
+    }
+
+    /// Whether a credential opens the repository, so that what it does not find is not there, whatever
+    /// the credentials before it met. Without one the repository may be another one to everybody.
+    async fn may_see(
+        &self,
+        url: &Url,
+        plan: &Plan<'_>,
+        place: usize,
+        sent: Option<&HeaderValue>,
+    ) -> Result<bool, Error> {
+        let Some(header) = sent else {
+            return Ok(false);
+        };
+        let opened = {
+            let skipped = &self.session.skipped;
+            let skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
+            skipped.get(plan.repository).map(|skipped| skipped.count)
+        };
+        if opened == Some(place) {
+            return Ok(true);
+        }
+        // Nothing was read with it yet: whoever may pull may list the tags (end-8b).
+        let tags = format!("/v2/{}/tags/list?n=1", plan.repository.path());
+        let Ok(tags) = url.join(&tags) else {
+            return Ok(false);
+        };
+        let reply = self.send(&tags, plan, Some(header)).await?;
+        Ok((200..300).contains(&reply.status))
     }
 
     /// Makes the request with an authorization, and once more where that was a token that the

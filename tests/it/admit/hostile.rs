@@ -129,6 +129,40 @@ async fn a_404_to_a_stranger_after_a_withheld_credential_is_not_unsigned() {
     }
 }
 
+/// Several files may name credentials for one registry; the first may be long out of date.
+#[tokio::test]
+async fn a_404_to_who_may_see_the_repository_is_an_absence() {
+    let alice = || User::new("alice", "secret");
+    for auth in [
+        Auth::Basic(vec![alice()]),
+        Auth::Token(TokenAuth::new(vec![alice()])),
+    ] {
+        let mut shop = Shop::open(Config {
+            auth,
+            ..Config::default()
+        })
+        .await;
+        let host = shop.registry.host();
+        let keyring = |password| keyring(&host, "alice", password);
+        let orders = [
+            keyring("secret"),
+            keyring("stale").then(keyring("secret")),
+            keyring("secret").then(keyring("stale")),
+        ];
+        let digest = format!("@{}", shop.index);
+        for keyring in orders {
+            shop.keyring = keyring;
+            for image in [":1.0", digest.as_str()] {
+                let report = shop.ask_for(image, None).await;
+                assert_eq!(verdict(&report), ["no-signature"], "{image}");
+                let signature = shop.sign(shop.index);
+                assert_eq!(verdict(&shop.ask_for(image, None).await), ["allow"]);
+                shop.registry.delete_manifest(REPO, signature);
+            }
+        }
+    }
+}
+
 /// T-REG-20 and entries of a fallback tag that anybody with push access could have put there.
 #[tokio::test]
 async fn entries_planted_in_a_fallback_tag_are_not_evidence() {

@@ -450,13 +450,19 @@ async fn credentials_are_used_where_a_stranger_finds_nothing() {
     }
     assert_eq!(roots(&world), 1);
     // A root that fails says nothing.
-    let fresh = source(keyring(&host, "alice", "hunter2"));
-    world
-        .registry
-        .inject(Fault::new(FaultKind::status(503)).after(1));
     let absent = Digest::sha256(b"absent");
-    let error = fresh.manifest(&world.repository(), &absent, soon()).await;
-    assert_eq!(error.unwrap_err().code(), DenyCode::RegistryUnavailable);
+    for (status, code) in [
+        (503, DenyCode::RegistryUnavailable),
+        (429, DenyCode::RegistryRateLimited),
+        (403, DenyCode::RegistryForbidden),
+    ] {
+        let fresh = source(keyring(&host, "alice", "hunter2"));
+        let fault = Fault::new(FaultKind::status(status)).after(1);
+        world.registry.inject(fault);
+        let error = fresh.manifest(&world.repository(), &absent, soon()).await;
+        assert_eq!(error.unwrap_err().code(), code);
+        world.registry.clear_faults();
+    }
 }
 
 fn roots(world: &World) -> usize {
