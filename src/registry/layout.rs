@@ -377,8 +377,9 @@ impl Layout {
     ) -> impl Iterator<Item = &'a Descriptor> + use<'a> {
         let tag = search.tag(way, image);
         self.entries.iter().filter(move |entry| {
-            tag.is_some() && entry.annotations.get(REF_NAME) == tag.as_ref()
-                || self.is_saved_for(entry, way, image)
+            let name = entry.annotations.get(REF_NAME);
+            let own = name.map(|name| tag_of(name));
+            tag.is_some() && own == tag.as_deref() || self.is_saved_for(entry, way, image)
         })
     }
 
@@ -538,6 +539,13 @@ fn is_typable(tag: &str) -> bool {
         return Reference::parse(tag).is_ok_and(|reference| reference.to_string() == tag);
     }
     Reference::parse(&format!("layout/image:{tag}")).is_ok()
+}
+
+/// The tag of a name, which some tools write with the repository before it.
+fn tag_of(name: &str) -> &str {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let tagged = last.split('@').next().unwrap_or(last);
+    tagged.rsplit(':').next().unwrap_or(tagged)
 }
 
 /// What is kept of an entry of `index.json`.

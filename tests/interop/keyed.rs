@@ -87,6 +87,35 @@ fn signed_index_and_its_platforms() {
     });
 }
 
+/// crane writes whole names into a layout, with the repository before the tag.
+#[test]
+fn a_layout_that_crane_pulled() {
+    in_every_world(|world| {
+        let image = world.image("pulled", 1);
+        world.sign("cosign.key", &image.index, &[]);
+        let (name, digest) = image.index.split_once("@sha256:").expect("a digest");
+        let layout = format!("{:?}-{:?}", world.format, world.listing);
+        let pull = |reference: &str| {
+            let command = ["pull", "--format=oci", "--annotate-ref", reference, &layout];
+            world.ring.crane(command);
+        };
+        let ask = |verdict, key, codes| {
+            let question = verify(key, &["--layout", &layout], &image.index);
+            world.scgate(verdict, &question, codes);
+        };
+        pull(&image.tag);
+        ask(No, "cosign.pub", UNSIGNED);
+        match (world.format, world.listing) {
+            (Format::Legacy, _) => pull(&format!("{name}:sha256-{digest}.sig")),
+            (Format::Bundle, Listing::FallbackTag) => pull(&format!("{name}:sha256-{digest}")),
+            // crane pulls no referrers, and nothing else names them.
+            (Format::Bundle, Listing::Referrers) => return,
+        }
+        ask(Yes, "cosign.pub", &[]);
+        ask(No, "other.pub", OTHER_KEY);
+    });
+}
+
 #[test]
 fn two_signatures_by_two_keys() {
     in_every_world(|world| {
