@@ -63,7 +63,8 @@ pub(super) fn verify(
     authorities: &[Authority],
 ) -> Result<(Timestamp, usize), Error> {
     let token = parse(response)?;
-    let mut failure = Error::TimestampUntrusted;
+    // What an authority of the root is named in and does not hold outranks every stranger's token.
+    let mut failure: Option<Error> = None;
     for (at, authority) in authorities.iter().enumerate() {
         let Some(leaf) = authority.chain.first() else {
             continue;
@@ -74,13 +75,16 @@ pub(super) fn verify(
         match token.verify(stamped, authority) {
             Ok(()) => return Ok((token.time, at)),
             Err(error) => {
-                if failure.code() < error.code() {
-                    failure = error;
+                if failure
+                    .as_ref()
+                    .is_none_or(|known| known.code() < error.code())
+                {
+                    failure = Some(error);
                 }
             }
         }
     }
-    Err(failure)
+    Err(failure.unwrap_or(Error::TimestampUntrusted))
 }
 
 impl Token<'_> {

@@ -57,6 +57,8 @@ pub(super) const ROWS: &[Row] = &[
     denied("raw serial number of the signer", Rekor2, Change::Parts(|m| { let serial = der::integer_bytes(&MINT.tsa.leaf.serial); first(m, &serial) }), Code::TimestampUntrusted),
     denied("raw digest attribute", Rekor2, Change::Parts(|m| inside(m, "1.2.840.113549.1.9.4", 20)), Code::TimestampInvalid),
     denied("raw time attribute", Rekor2, Change::Parts(|m| splice(m, b"\x17\x0d260601120000Z", b"\x17\x0d260601120001Z")), Code::TimestampInvalid),
+    denied("raw structure of an attribute", Rekor2, Change::Parts(|m| splice(m, DIGEST_ATTRIBUTE, b"\x07\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04")), Code::TimestampMalformed),
+    denied("raw structure of an attribute beside a promise", Stamped, Change::Parts(|m| splice(m, DIGEST_ATTRIBUTE, b"\x07\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04")), Code::TimestampMalformed),
     denied("raw certificate attribute", Rekor2, Change::Parts(|m| inside(m, "1.2.840.113549.1.9.16.2.47", 24)), Code::TimestampInvalid),
     denied("raw token signature", Rekor2, Change::Parts(|m| flip_last(&mut m.timestamps[0])), Code::TimestampInvalid),
     denied("token cut short", Rekor2, Change::Parts(|m| { m.timestamps[0].pop(); }), Code::TimestampMalformed),
@@ -159,6 +161,9 @@ fn first(minted: &mut Minted, part: &[u8]) {
     let at = *places(token, part).first().unwrap();
     flip_last(&mut token[at..at + part.len()]);
 }
+
+/// The identifier of the attribute that holds the digest of the content (RFC 5652, section 11.2).
+const DIGEST_ATTRIBUTE: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04";
 
 /// Turns a bit some bytes after the identifier of an attribute.
 fn inside(minted: &mut Minted, oid: &str, offset: usize) {
