@@ -23,7 +23,7 @@ pub enum Pattern {
     /// This text, byte for byte.
     Exact(String),
     /// A text that the whole of a regular expression matches.
-    Regexp(Whole),
+    Regexp(Box<Whole>),
 }
 
 /// A regular expression that matches whole strings.
@@ -82,13 +82,13 @@ impl Pattern {
             // What cannot be read is taken for the name of a URI, which fewer values meet.
             Err(_) => (Some(whole.clone()), None),
         };
-        Ok(Self::Regexp(Whole {
+        Ok(Self::Regexp(Box::new(Whole {
             text: text.to_owned(),
             part,
             whole,
             uris,
             others,
-        }))
+        })))
     }
 
     /// Whether the whole of `value` is what this pattern says.
@@ -190,7 +190,7 @@ pub enum PatternError {
     #[error("an empty pattern")]
     Empty,
     /// It is not a regular expression.
-    #[error("not a regular expression: {reason} (byte {at})")]
+    #[error("not a regular expression that scgate reads: {reason} (byte {at})")]
     Syntax {
         /// The byte where it goes wrong.
         at: usize,

@@ -5,6 +5,7 @@ use regex::Regex;
 
 /// Somebody whom nobody can have had in mind, by whatever kind of name.
 struct Stranger {
+    /// A host without its top-level domain.
     host: &'static str,
     words: [&'static str; 3],
     text: &'static str,
@@ -14,38 +15,55 @@ struct Stranger {
 /// that takes any name at least takes those.
 const STRANGERS: [Stranger; 4] = [
     Stranger {
-        host: "vunto.org",
+        host: "vunto",
         words: ["tavel", "ibrun", "koshe"],
         text: "zemla",
     },
     Stranger {
-        host: "oskel.io",
+        host: "oskel",
         words: ["drimba", "yelf", "sunaq"],
         text: "Hurv Ocot 7",
     },
     Stranger {
-        host: "quolpeb.dev",
+        host: "quolpeb",
         words: ["nuvi", "gathor", "wexim"],
         text: "x-31.lyndo",
     },
     Stranger {
-        host: "julvin.net",
+        host: "julvin",
         words: ["pobek", "camzu", "fride"],
         text: "KRAB_9",
     },
 ];
 
+/// The top-level domains of the strangers, in turns; whoever takes all in one of them takes anybody
+/// as well.
+const DOMAINS: [[&str; 4]; 7] = [
+    ["org", "io", "dev", "net"],
+    ["com"; 4],
+    ["org"; 4],
+    ["net"; 4],
+    ["io"; 4],
+    ["dev"; 4],
+    ["de"; 4],
+];
+
 impl Stranger {
     /// A name of each kind.
-    fn names(&self) -> [String; 13] {
+    fn names(&self, domain: &str) -> [String; 16] {
         let Self { host, words, text } = self;
         let [one, two, three] = words;
+        let host = format!("{host}.{domain}");
+        let workflow = format!("https://{host}/{one}/{two}/.github/workflows/{three}.yml");
         [
             format!("https://{host}"),
             format!("https://{one}.{host}"),
             format!("https://{host}/{one}"),
             format!("https://{three}.{host}/{one}/{two}"),
-            format!("https://{host}/{one}/{two}/.github/workflows/{three}.yml@refs/heads/{two}"),
+            format!("{workflow}@refs/heads/{two}"),
+            format!("{workflow}@refs/heads/main"),
+            format!("{workflow}@refs/heads/master"),
+            format!("{workflow}@refs/tags/v1.2.3"),
             format!("http://{host}"),
             format!("http://{three}.{host}/{one}/{two}"),
             format!("spiffe://{host}/{one}"),
@@ -60,11 +78,14 @@ impl Stranger {
 
 /// Whether an expression takes every stranger by a name of one kind.
 pub(super) fn takes_anybody(whole: &Regex) -> bool {
-    let names = STRANGERS.map(|stranger| stranger.names());
-    let kinds = names.first().map_or(0, |names| names.len());
-    (0..kinds).any(|kind| {
-        let mut of_kind = names.iter().filter_map(|names| names.get(kind));
-        of_kind.all(|name| whole.is_match(name))
+    DOMAINS.iter().any(|domains| {
+        let strangers = STRANGERS.iter().zip(domains);
+        let names: Vec<_> = strangers.map(|(one, domain)| one.names(domain)).collect();
+        let kinds = names.first().map_or(0, |names| names.len());
+        (0..kinds).any(|kind| {
+            let mut of_kind = names.iter().filter_map(|names| names.get(kind));
+            of_kind.all(|name| whole.is_match(name))
+        })
     })
 }
 
@@ -96,6 +117,12 @@ mod tests {
             r"\S+@\S+",
             r"[^@]+@[^@]+\.[^@]+",
             "[a-z]+@[a-z.]+",
+            // Any of a top-level domain, any branch of that name.
+            r".*@.*\.com",
+            r".+@[a-z.]+\.de",
+            r"https://.*\.com/.*",
+            ".*@refs/heads/main",
+            r".*@refs/tags/v\d+\.\d+\.\d+",
             // Any user name, any text.
             ".*!.*",
             ".{3,}",
