@@ -326,11 +326,12 @@ impl Manifest {
             (None, None) if image_shaped => media_type::IMAGE.to_owned(),
             (None, None) => media_type::INDEX.to_owned(),
         };
-        if image_shaped && raw.manifests.is_some() {
+        if image_shaped && matches!(raw.manifests, Some(Some(_))) {
             return Err(ManifestError::Ambiguous);
         }
         if media_type::is_index(&media_type) {
             let manifests = raw.manifests.ok_or(ManifestError::Shape)?;
+            let manifests = manifests.unwrap_or_default();
             Exceeded::unless(manifests.len(), max_entries, "entries in an index")?;
             if image_shaped {
                 return Err(ManifestError::Shape);
@@ -394,19 +395,29 @@ struct Raw {
     config: Option<Descriptor>,
     #[serde(default)]
     layers: Option<Vec<Descriptor>>,
-    #[serde(default)]
-    manifests: Option<Vec<Descriptor>>,
+    /// Null is a list without entries: what Go writes for one.
+    #[serde(default, deserialize_with = "present")]
+    manifests: Option<Option<Vec<Descriptor>>>,
     #[serde(default)]
     subject: Option<Descriptor>,
     #[serde(default, deserialize_with = "null_is_empty")]
     annotations: BTreeMap<String, String>,
 }
 
+/// Tells a member that is null from one that is not there.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
 impl Raw {
     /// Whether what is kept of each entry is as small as such things are.
     fn within_bounds(&self) -> Result<(), Exceeded> {
-        let lists = [&self.manifests, &self.layers];
-        let listed = lists.into_iter().flatten().flatten();
+        let manifests = self.manifests.iter().flatten();
+        let listed = manifests.chain(&self.layers).flatten();
         let descriptors = listed.chain(&self.config).chain(&self.subject);
         for descriptor in descriptors {
             let types = [
@@ -545,6 +556,16 @@ mod tests {
         for served in [None, Some(media_type::IMAGE), Some(media_type::INDEX)] {
             assert_eq!(parse(&both, served), Err(ManifestError::Ambiguous));
         }
+        let null = r#"{"schemaVersion":2,"manifests":null}"#;
+        let Ok(Manifest::Index(empty)) = parse(null, Some(media_type::INDEX)) else {
+            panic!("not an index");
+        };
+        assert!(empty.manifests.is_empty());
+        let none = r#"{"schemaVersion":2}"#;
+        assert_eq!(
+            parse(none, Some(media_type::INDEX)),
+            Err(ManifestError::Shape)
+        );
         let typed = format!(
             r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[]}}"#,
             media_type::INDEX
