@@ -1,7 +1,9 @@
 //! Where answers go: forms of output, files, colour, and the exit code.
 
 use std::env;
+use std::fs;
 use std::fs::File;
+use std::fs::Metadata;
 use std::fs::OpenOptions;
 use std::io;
 use std::io::BufWriter;
@@ -93,8 +95,13 @@ pub(super) struct Answers {
 
 impl OutputFlags {
     /// Opens every file, so that what cannot be written is known before anything is decided.
-    /// `default` goes to stdout when no flag says otherwise.
-    pub(super) fn open(&self, default: Option<Format>) -> Result<Answers, UsageError> {
+    /// `default` goes to stdout when no flag says otherwise, and without one something else does.
+    /// `inputs` are the files that are read, which no form overwrites.
+    pub(super) fn open(
+        &self,
+        default: Option<Format>,
+        inputs: &[&Path],
+    ) -> Result<Answers, UsageError> {
         let mut answers = Answers {
             stdout: None,
             files: Vec::new(),
@@ -125,12 +132,23 @@ impl OutputFlags {
         };
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
-        let mut taken = vec![stream_identity(answers.stdout.is_some())];
+        let is_stdout = answers.stdout.is_some() || default.is_none();
+        let mut taken = vec![stream_identity(is_stdout)];
+        let read = inputs.iter().filter_map(|path| fs::metadata(path).ok());
+        let read: Vec<_> = read.filter_map(|found| identity(&found)).collect();
         for (format, path) in paths {
             let file = options.open(path).map_err(|error| wrong(path, error))?;
-            let identity = identity(&file).map_err(|error| wrong(path, error))?;
+            let found = file.metadata().map_err(|error| wrong(path, error))?;
+            let identity = identity(&found);
             if identity.is_some() && taken.contains(&identity) {
                 return Err(shared(path));
+            }
+            if identity.is_some_and(|identity| read.contains(&identity)) {
+                return Err(UsageError::Value {
+                    flag: "--output",
+                    value: show(path),
+                    expected: "it is read, and would be overwritten (name another)",
+                });
             }
             taken.push(identity);
             answers.files.push((format, path.clone(), file));
@@ -162,9 +180,8 @@ fn shared(path: &Path) -> UsageError {
 /// Which regular file it is, by whatever path it was opened: device and inode. None for a device or a
 /// pipe, which has no content to lose.
 #[cfg(unix)]
-fn identity(file: &File) -> io::Result<Option<(u64, u64)>> {
-    let found = file.metadata()?;
-    Ok(found.is_file().then(|| (found.dev(), found.ino())))
+fn identity(found: &Metadata) -> Option<(u64, u64)> {
+    found.is_file().then(|| (found.dev(), found.ino()))
 }
 
 /// The regular file that stdout or stderr goes to, if it is one. What people read goes to stderr when
@@ -175,7 +192,7 @@ fn stream_identity(is_stdout: bool) -> Option<(u64, u64)> {
         true => io::stdout().as_fd().try_clone_to_owned(),
         false => io::stderr().as_fd().try_clone_to_owned(),
     };
-    identity(&File::from(stream.ok()?)).ok()?
+    identity(&File::from(stream.ok()?).metadata().ok()?)
 }
 
 /// Where a stream goes cannot be told here.
@@ -186,8 +203,8 @@ fn stream_identity(_: bool) -> Option<(u64, u64)> {
 
 /// Which regular file it is cannot be told here; paths alone are compared.
 #[cfg(not(unix))]
-fn identity(_: &File) -> io::Result<Option<(u64, u64)>> {
-    Ok(None)
+fn identity(_: &Metadata) -> Option<(u64, u64)> {
+    None
 }
 
 impl Answers {

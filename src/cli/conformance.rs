@@ -93,7 +93,7 @@ impl VerifyBundle {
         let policy = policy(&self.identity, &grounds, Demand::Anything)?;
         let evidence = read_bundle(&self.bundle, &limits)?;
         let file = Blob::read(&self.file)?;
-        let answers = self.output.open(None)?;
+        let answers = self.output.open(None, &[])?;
         let report = admit(&self.file, &file, policy, evidence, &grounds);
         Ok(answers.write(&[report]))
     }

@@ -87,7 +87,11 @@ pub(super) enum UsageError {
         source: transport::Error,
     },
     /// A text that is no image reference.
-    #[error("`{text}` is no image reference: {source}{}", rewritten(source))]
+    #[error(
+        "`{}` is no image reference: {source}{}",
+        shown(text),
+        rewritten(source)
+    )]
     Reference {
         text: String,
         source: ReferenceError,
@@ -177,7 +181,8 @@ const fn instead(error: &PatternError) -> &'static str {
     match error {
         PatternError::Empty => " (give the value that must be there, or leave the flag away)",
         PatternError::Syntax { .. } => {
-            " (write it in RE2's syntax; for one text take the flag without `-regexp`)"
+            " (escape what stands for itself, such as `\\-` in a class and `\\{`; for one text take the \
+             flag without `-regexp`)"
         }
         PatternError::TooLarge => " (write a shorter one)",
         _ => "",

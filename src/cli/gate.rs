@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::io;
 use std::io::IsTerminal;
+use std::path::Path;
+use std::path::PathBuf;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -42,6 +44,19 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// The files that the flags name and that are read.
+    pub(super) fn files(&self) -> Vec<&Path> {
+        let registry = &self.images.registry;
+        let files = [
+            &self.images.layout,
+            &self.identity.key,
+            &self.trust.trusted_root,
+            &registry.authfile,
+            &registry.registry_cacert,
+        ];
+        files.into_iter().flatten().map(PathBuf::as_path).collect()
+    }
+
     /// Makes the gate, and what it is asked. Everything that can be wrong with flags and the files
     /// that they name is found here.
     pub(super) fn prepare(

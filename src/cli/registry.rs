@@ -68,7 +68,7 @@ pub(super) struct RegistryFlags {
 
     /// A file of credentials, as Docker and the containers tools write it, instead of theirs.
     #[arg(long, value_name = "FILE", env = "SCGATE_AUTHFILE")]
-    authfile: Option<PathBuf>,
+    pub(super) authfile: Option<PathBuf>,
 
     /// User name for the registries that are named.
     #[arg(long, value_name = "NAME")]
@@ -86,7 +86,7 @@ pub(super) struct RegistryFlags {
 
     /// CA certificates (PEM) that are trusted for TLS besides the system's.
     #[arg(long, value_name = "FILE", env = "SCGATE_CACERT")]
-    registry_cacert: Option<PathBuf>,
+    pub(super) registry_cacert: Option<PathBuf>,
 
     /// The proxy for all requests.
     #[arg(long, value_name = "URL", env = "SCGATE_PROXY")]

@@ -35,7 +35,7 @@ pub(super) struct ImageFlags {
     /// An OCI layout, a directory or a tar archive, instead of a registry. Without a reference, the
     /// only image in it.
     #[arg(long, value_name = "PATH", help_heading = "Images")]
-    layout: Option<PathBuf>,
+    pub(super) layout: Option<PathBuf>,
 
     /// Platforms that the image must have, as OS/ARCH[/VARIANT]; others are then not asked about.
     #[arg(long, value_name = "PLATFORM", help_heading = "Images")]
@@ -159,6 +159,9 @@ impl ImageFlags {
             Some(path) => {
                 self.registry.refuse_beside_layout()?;
                 let wrong = |source| UsageError::Layout { source };
+                if path.as_os_str() == "-" {
+                    return Err(UsageError::Stdin { flag: "--layout" });
+                }
                 let layout = Layout::open(path, limits).map_err(wrong)?;
                 let references = if references.is_empty() {
                     vec![Reference::in_layout(None, None)]

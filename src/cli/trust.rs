@@ -33,7 +33,7 @@ const MAX_SKEW: u8 = 60;
 pub(super) struct TrustFlags {
     /// A `trusted_root.json`. Without it the public-good root counts that is part of scgate.
     #[arg(long, value_name = "FILE")]
-    trusted_root: Option<PathBuf>,
+    pub(super) trusted_root: Option<PathBuf>,
 
     /// Demand an RFC 3161 timestamp.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]

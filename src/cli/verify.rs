@@ -68,7 +68,7 @@ impl Verify {
         };
         let (gate, question, grounds) =
             asked.prepare(Demand::Signature, annotations, Thoroughness::UntilProven)?;
-        let answers = self.output.open(Some(Format::Text))?;
+        let answers = self.output.open(Some(Format::Text), &asked.files())?;
         let reports = admit(&gate, &question, &grounds, self.images.registry.timeout)?;
         Ok(answers.write(&reports))
     }

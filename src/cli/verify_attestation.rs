@@ -116,7 +116,7 @@ impl VerifyAttestation {
             // All that is accepted is printed, not only what came first.
             Thoroughness::EverythingAsked,
         )?;
-        let answers = self.output.open(None)?;
+        let answers = self.output.open(None, &asked.files())?;
         let reports = admit(&gate, &question, &grounds, self.images.registry.timeout)?;
         let takes_stdout = answers.take_stdout();
         let outcome = answers.write(&reports);

@@ -112,6 +112,15 @@ pub(super) struct BlobFlags {
     timeout: Option<Duration>,
 }
 
+impl BlobFlags {
+    /// The files that the flags name and that are read.
+    fn files<'a>(&'a self, identity: &'a IdentityFlags, trust: &'a TrustFlags) -> Vec<&'a Path> {
+        let files = [&self.bundle, &identity.key, &trust.trusted_root];
+        let named = files.into_iter().flatten().map(PathBuf::as_path);
+        named.chain([Path::new(&self.file)]).collect()
+    }
+}
+
 impl VerifyBlob {
     pub(super) fn run(&self) -> Result<Outcome, UsageError> {
         self.compatible.honour()?;
@@ -121,7 +130,14 @@ impl VerifyBlob {
                 .grounds(Embedded::PublicGood, self.identity.key.as_deref(), &limits)?;
         let policy = policy(&self.identity, &grounds, Demand::FileSignature)?;
         let evidence = self.evidence(&limits)?;
-        answer(&self.blob, policy, evidence, &grounds, &self.output)
+        let beside = [&self.certificate, &self.rfc3161_timestamp];
+        let mut files = self.blob.files(&self.identity, &self.trust);
+        files.extend(beside.into_iter().flatten().map(PathBuf::as_path));
+        files.extend(self.signature.as_deref().map(Path::new));
+        let file = Blob::read(&self.blob.file)?;
+        let answers = self.output.open(Some(Format::Text), &files)?;
+        let report = admit(&self.blob.file, &file, policy, evidence, &grounds);
+        Ok(answers.write(&[report]))
     }
 
     /// The bundle, or what takes its place.
@@ -213,21 +229,12 @@ impl VerifyBlobAttestation {
             });
         };
         let evidence = read_bundle(path, &limits)?;
-        answer(&self.blob, policy, evidence, &grounds, &self.output)
+        let files = self.blob.files(&self.identity, &self.trust);
+        let file = Blob::read(&self.blob.file)?;
+        let answers = self.output.open(Some(Format::Text), &files)?;
+        let report = admit(&self.blob.file, &file, policy, evidence, &grounds);
+        Ok(answers.write(&[report]))
     }
-}
-
-fn answer(
-    blob: &BlobFlags,
-    policy: Policy,
-    evidence: FileEvidence,
-    grounds: &Grounds,
-    output: &OutputFlags,
-) -> Result<Outcome, UsageError> {
-    let file = Blob::read(&blob.file)?;
-    let answers = output.open(Some(Format::Text))?;
-    let report = admit(&blob.file, &file, policy, evidence, grounds);
-    Ok(answers.write(&[report]))
 }
 
 /// Decides about a file.

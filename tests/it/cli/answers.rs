@@ -131,6 +131,23 @@ fn two_forms_never_go_to_one_file() {
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), "as it was");
     to_stdout("other").exits(0);
+    let attestation = |name: &str| {
+        let stdout = OpenOptions::new().append(true).open(&file).unwrap();
+        scgate(["verify-attestation", "--layout=attest-bundle.tar", AMD64])
+            .within(&lab())
+            .and(signer())
+            .and(["--type=vuln".to_owned()])
+            .and([format!("-ojson={}", path(name).display())])
+            .stdout(stdout)
+    };
+    let before = fs::read_to_string(&file).unwrap();
+    drop(
+        attestation("report")
+            .exits(2)
+            .complains("a file of its own"),
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    attestation("other").exits(0);
     // A copy is a file of its own, and a device has nothing to lose.
     fs::copy(&file, path("copy")).unwrap();
     ask("report", "copy").exits(0);
@@ -139,6 +156,25 @@ fn two_forms_never_go_to_one_file() {
     std::os::unix::fs::symlink("/dev/null", path("null")).unwrap();
     std::os::unix::fs::symlink("/dev/null", path("nil")).unwrap();
     ask("null", "nil").exits(0);
+}
+
+#[cfg(unix)]
+#[test]
+fn no_form_overwrites_what_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["index-only.tar", "trusted_root.json"] {
+        fs::copy(lab().join(name), dir.path().join(name)).unwrap();
+    }
+    let ask = |output: &str| {
+        scgate(["verify", "--layout=index-only.tar", INDEX])
+            .within(dir.path())
+            .and(signer())
+            .and([format!("-ojson={output}")])
+    };
+    for input in ["index-only.tar", "./trusted_root.json"] {
+        drop(ask(input).exits(2).complains("would be overwritten"));
+    }
+    ask("report.json").exits(0);
 }
 
 #[test]

@@ -759,6 +759,11 @@ fn words_that_make_no_command() {
             "`--trusted-root -`: stdin is not read",
         ),
         (&["verify", "x", "--at", "-1"], "`--at -1`: not a point"),
+        (
+            &["verify", "x", "--key=cosign.pub", "--layout=-"],
+            "`--layout -`: stdin is not read",
+        ),
+        (&["verify", "--key=cosign.pub", ""], "`''` is no image"),
     ] {
         wrong(&[words], &[text]);
         let said = scgate(words).within(&lab()).exits(2);
