@@ -8,7 +8,6 @@ use core::fmt;
 
 use regex::Regex;
 use regex::RegexBuilder;
-use regex_syntax::hir::Hir;
 
 use crate::model::San;
 
@@ -59,7 +58,8 @@ impl Pattern {
     /// # Errors
     ///
     /// [`PatternError`] for an expression that is empty, malformed, too large, takes any name of one
-    /// kind, or would mean something else to RE2.
+    /// kind, could be a URI or an e-mail address in one alternative, or would mean something else
+    /// to RE2.
     pub fn regexp(text: &str) -> Result<Self, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
@@ -74,14 +74,12 @@ impl Pattern {
         if anybody::takes_anybody(&whole) {
             return Err(PatternError::Vacuous);
         }
-        let (uris, others) = match regex_syntax::parse(&part) {
-            Ok(parsed) => (
-                narrowed(&whole, &parsed, kind::for_uris(&parsed))?,
-                narrowed(&whole, &parsed, kind::for_others(&parsed))?,
-            ),
-            // What cannot be read is taken for the name of a URI, which fewer values meet.
-            Err(_) => (Some(whole.clone()), None),
+        let kinds = kind::kinds(&part).map_err(|kind::Mixed| PatternError::MixedKinds)?;
+        let narrowed = |part: Option<String>| {
+            let part = part.map(|part| compile(&format!(r"\A(?:{part})\z")));
+            part.transpose()
         };
+        let (uris, others) = (narrowed(kinds.uris)?, narrowed(kinds.others)?);
         Ok(Self::Regexp(Box::new(Whole {
             text: text.to_owned(),
             part,
@@ -132,15 +130,6 @@ impl Pattern {
             Self::Exact(_) => false,
             Self::Regexp(pattern) => compile(&pattern.part).is_ok_and(|part| part.is_match(value)),
         }
-    }
-}
-
-/// The part of an expression that names of one kind may meet.
-fn narrowed(whole: &Regex, parsed: &Hir, part: Option<Hir>) -> Result<Option<Regex>, PatternError> {
-    match part {
-        Some(part) if part == *parsed => Ok(Some(whole.clone())),
-        Some(part) => compile(&format!(r"\A(?:{part})\z")).map(Some),
-        None => Ok(None),
     }
 }
 
@@ -208,6 +197,12 @@ pub enum PatternError {
         /// What that part is.
         what: &'static str,
     },
+    /// One alternative of it could be a URI or an e-mail address, and it matters which is meant.
+    #[error(
+        "a regular expression with an alternative that could be a URI or an e-mail address (write the \
+         two apart, as `URI|ADDRESS`)"
+    )]
+    MixedKinds,
     /// It is too large.
     #[error("a regular expression that is too large")]
     TooLarge,
@@ -234,6 +229,59 @@ mod tests {
         }
         let either = Pattern::regexp("a|ab").expect("a pattern");
         assert!(either.matches("ab") && !either.matches("abc") && !either.matches("xa"));
+    }
+
+    /// What one kind of name may meet, the whole meets; and what the whole meets, one kind may.
+    #[test]
+    fn the_kinds_of_names_divide_an_expression() {
+        let parts = [
+            "a",
+            "b?",
+            "@",
+            "/",
+            ":",
+            ".*",
+            "(a|b)",
+            "[ab]",
+            r"(?:\d)?",
+            "^",
+            "$",
+            "(?:@a|/b)",
+            "|",
+            "(?i:A)",
+            "(a+)?",
+        ];
+        let letters = ["", "a", "b", "@", "/", "1"];
+        let mut values: Vec<String> = vec![String::new()];
+        for _ in 0..3 {
+            let longer = values.iter().flat_map(|value| {
+                let with = |letter: &&str| format!("{value}{letter}");
+                letters.iter().map(with).collect::<Vec<_>>()
+            });
+            values = longer.collect();
+            values.sort();
+            values.dedup();
+        }
+        let mut loaded = 0;
+        for (one, two, three) in parts.iter().flat_map(|one| {
+            let pairs = parts
+                .iter()
+                .flat_map(|two| parts.iter().map(move |three| (two, three)));
+            pairs.map(move |(two, three)| (one, two, three))
+        }) {
+            let text = format!("^(a|{one}{two}{three})$");
+            let Ok(Pattern::Regexp(pattern)) = Pattern::regexp(&text) else {
+                continue;
+            };
+            loaded += 1;
+            for value in &values {
+                let by =
+                    |kind: &Option<Regex>| kind.as_ref().is_some_and(|kind| kind.is_match(value));
+                let by_kind = by(&pattern.uris) || by(&pattern.others);
+                assert_eq!(by_kind, pattern.whole.is_match(value), "{text} {value}");
+            }
+        }
+        assert!(loaded > 1000, "{loaded}");
     }
 
     #[test]

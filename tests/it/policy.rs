@@ -157,7 +157,8 @@ fn what_names_a_uri_is_met_by_no_other_kind_of_name() {
     for subject in [
         r"https://github\.com/acme/.*|ops@acme\.test",
         r"^(https://github\.com/acme/.*|.*@acme\.test)$",
-        r"(?:(?:https://github\.com/acme/.*|ops)(?:@acme\.test)?)",
+        r"(?i)^((HTTPS://GITHUB\.COM/ACME/.*)|OPS@acme\.test)$",
+        r"((?P<ci>https://github\.com/acme/.*)|(?:(ops)@acme\.test|dev@acme\.test))",
     ] {
         let policy = asked(subject);
         for good in [&workflow, &ops] {
@@ -169,11 +170,26 @@ fn what_names_a_uri_is_met_by_no_other_kind_of_name() {
         }
     }
     for subject in [
+        r"ops(\d+)?@acme\.test",
+        r"ops([0-9]{2})?@acme\.test",
+        r"(ci|op)s?(?:\d+)?@acme\.(com|test)",
+        r"https://github\.com/acme/.*|ops(?:\d+)?@acme\.test",
+    ] {
+        assert_eq!(refusal(&asked(subject), &ops), None, "{subject}");
+    }
+    // Nobody can tell what one alternative means that may spell either.
+    for subject in [
         r"(mailto:)?ops@acme\.test",
         r"ops[-./]?@acme\.test",
         r"ops(/x)*@acme\.test",
+        r"(https://)?.*@.*acme\.com",
+        r"(https://github\.com/acme/.*|ops)(@acme\.test)?",
+        r"(.*@acme\.com|https://github\.com/acme/.*)+",
+        r".*(/|@)acme\.com",
+        r".*@.*acme\.com/*",
     ] {
-        assert_eq!(refusal(&asked(subject), &ops), None, "{subject}");
+        let loaded = Pattern::regexp(subject).err();
+        assert_eq!(loaded, Some(PatternError::MixedKinds), "{subject}");
     }
     let policy = asked("https://github.com/acme/.*");
     let refused = policy.accepts(&disguised[0]).unwrap_err();
@@ -206,6 +222,9 @@ fn what_spells_an_e_mail_address_is_met_by_no_uri() {
     evil.san = San::Uri(uri.clone());
     let evil = named(&evil);
     let ops = named(&email("ops@acme.test", issuer));
+    let many: Vec<_> = (0..20).map(|n| format!("x{n}")).collect();
+    let many = many.join("|");
+    let many = format!(r"https://github\.com/({many})/({many})/.*|.*@acme\.test");
     for subject in [
         r".*@acme\.test",
         r".+@(acme|other)\.test$",
@@ -213,6 +232,8 @@ fn what_spells_an_e_mail_address_is_met_by_no_uri() {
         r"[^ ]+@acme[.]test",
         r"(.*)(@acme\.test)",
         r".*[@]acme\.test",
+        r"(?:.*@acme\.test|https://x\.io/(ab|cd)(?P<n>e)+)",
+        &many,
     ] {
         let policy = asked(Pattern::regexp(subject).unwrap());
         assert_eq!(refusal(&policy, &ops), None, "{subject}");

@@ -2,131 +2,240 @@
 //!
 //! An e-mail address may look like a URI, and the branch of a build may end like an e-mail address, so
 //! an expression is met only by the kind that it spells. A `:` or a `/` is in every URI and in nobody's
-//! e-mail address; where there is an `@` and neither of them, an e-mail address is meant. Each
-//! alternative counts for itself: `https://github\.com/acme/.*|.*@acme\.com` takes both kinds.
+//! e-mail address; where there is an `@` and neither of them, an e-mail address is meant. Each outermost
+//! alternative counts for itself: `https://github\.com/acme/.*|.*@acme\.com` takes both kinds. One
+//! alternative that may spell either says nothing, and does not load.
 
+use core::ops::BitOr;
+
+use regex_syntax::ast::AssertionKind;
+use regex_syntax::ast::Ast;
+use regex_syntax::ast::GroupKind;
 use regex_syntax::hir::Class;
-use regex_syntax::hir::ClassUnicode;
 use regex_syntax::hir::Hir;
 use regex_syntax::hir::HirKind;
 use regex_syntax::hir::Literal;
-use regex_syntax::hir::Repetition;
 
 /// Characters of a class that are still spelled, one by one. One that lets nearly anything stand in a
 /// place spells none.
 const FEW: usize = 10;
-/// Alternatives that are told apart; an expression with more is looked at as a whole.
-const MAX_ALTERNATIVES: usize = 256;
 
-/// The part of an expression that URIs may meet: without the alternatives that spell an `@` and
-/// neither a `:` nor a `/`. Nothing where none is left.
-pub(super) fn for_uris(expression: &Hir) -> Option<Hir> {
-    let is_for_uris = |alternative: &Hir| {
-        spells(alternative, is_of_uris) || !spells(alternative, |character| character == '@')
-    };
-    let Some(all) = alternatives(expression) else {
-        return is_for_uris(expression).then(|| expression.clone());
-    };
-    if all.iter().all(is_for_uris) {
-        return Some(expression.clone());
-    }
-    let left: Vec<_> = all.into_iter().filter(is_for_uris).collect();
-    (!left.is_empty()).then(|| Hir::alternation(left))
+/// An expression by the kinds of names that may meet it. Nothing where none may.
+pub(super) struct Kinds {
+    /// For URIs.
+    pub(super) uris: Option<String>,
+    /// For e-mail addresses and user names.
+    pub(super) others: Option<String>,
 }
 
-/// The part of an expression that names of other kinds may meet: whatever is left without a spelled
-/// `:` or `/`. Nothing where every way leads over one.
-pub(super) fn for_others(expression: &Hir) -> Option<Hir> {
+/// One alternative can be met as a URI and as an e-mail address.
+pub(super) struct Mixed;
+
+/// Tells the alternatives of an expression apart.
+pub(super) fn kinds(text: &str) -> Result<Kinds, Mixed> {
+    let mut uris = Vec::new();
+    let mut others = Vec::new();
+    for alternative in alternatives(text) {
+        // What cannot be read is taken for the name of a URI, which fewer values meet.
+        let spelled = regex_syntax::parse(&alternative).map_or(Spelled(URI), |read| spelled(&read));
+        let (may_be_address, may_be_uri) = (spelled.has(ADDRESS), spelled.has(URI | BOTH));
+        if may_be_address && may_be_uri {
+            return Err(Mixed);
+        }
+        if !may_be_address {
+            uris.push(alternative.clone());
+        }
+        if !may_be_uri {
+            others.push(alternative);
+        }
+    }
+    Ok(Kinds {
+        uris: joined(&uris),
+        others: joined(&others),
+    })
+}
+
+fn joined(alternatives: &[String]) -> Option<String> {
+    let each = |text: &String| format!("(?:{text})");
+    let all: Vec<_> = alternatives.iter().map(each).collect();
+    (!all.is_empty()).then(|| all.join("|"))
+}
+
+/// The outermost alternatives, each an expression of its own for whole strings: together they match
+/// what the text matches. The text is one alternative where it cannot be taken apart.
+fn alternatives(text: &str) -> Vec<String> {
+    let whole = || vec![text.to_owned()];
+    let Ok(tree) = regex_syntax::ast::parse::Parser::new().parse(text) else {
+        return whole();
+    };
+    // Flags at the very beginning are those of each alternative; others would have to be carried over.
+    let mut flags = "";
+    let mut rest = text;
+    if let Some(Ast::Flags(set)) = first_of(&tree) {
+        let (head, tail) = text.split_at(set.span.end.offset);
+        (flags, rest) = (head, tail);
+    }
+    let Ok(tree) = regex_syntax::ast::parse::Parser::new().parse(rest) else {
+        return whole();
+    };
+    if rest.contains("(?") && sets_flags(&tree) {
+        return whole();
+    }
+    let mut found = Vec::new();
+    outermost(&tree, &mut found);
+    let text_of = |part: &Ast| {
+        let span = part.span();
+        rest.get(span.start.offset..span.end.offset)
+    };
+    let texts: Option<Vec<_>> = found.into_iter().map(text_of).collect();
+    texts.map_or_else(whole, |texts| {
+        texts.iter().map(|text| format!("{flags}{text}")).collect()
+    })
+}
+
+fn first_of(tree: &Ast) -> Option<&Ast> {
+    match tree {
+        Ast::Alternation(all) => all.asts.first().and_then(first_of),
+        Ast::Concat(all) => all.asts.first(),
+        Ast::Flags(_) => Some(tree),
+        _ => None,
+    }
+}
+
+/// Whether flags are set anywhere for what follows.
+fn sets_flags(tree: &Ast) -> bool {
+    match tree {
+        Ast::Flags(_) => true,
+        Ast::Group(group) => sets_flags(&group.ast),
+        Ast::Repetition(repetition) => sets_flags(&repetition.ast),
+        Ast::Alternation(all) => all.asts.iter().any(sets_flags),
+        Ast::Concat(all) => all.asts.iter().any(sets_flags),
+        _ => false,
+    }
+}
+
+/// Goes through alternations, through groups that set no flag, and past anchors at either end, which
+/// always hold where a whole string must match.
+fn outermost<'t>(tree: &'t Ast, into: &mut Vec<&'t Ast>) {
+    match tree {
+        Ast::Alternation(all) => all.asts.iter().for_each(|one| outermost(one, into)),
+        Ast::Group(group) => match &group.kind {
+            GroupKind::NonCapturing(flags) if !flags.items.is_empty() => into.push(tree),
+            GroupKind::CaptureIndex(_)
+            | GroupKind::CaptureName { .. }
+            | GroupKind::NonCapturing(_) => outermost(&group.ast, into),
+        },
+        Ast::Concat(all) => {
+            let starts = |part: &&Ast| is_anchor(part, &START);
+            let ends = |part: &&Ast| is_anchor(part, &END);
+            let from = all.asts.iter().take_while(starts).count();
+            let left = all.asts.get(from..).unwrap_or_default();
+            let to = left.len() - left.iter().rev().take_while(ends).count();
+            match left.get(..to) {
+                Some([one]) => outermost(one, into),
+                _ => into.push(tree),
+            }
+        }
+        _ => into.push(tree),
+    }
+}
+
+const START: [AssertionKind; 2] = [AssertionKind::StartLine, AssertionKind::StartText];
+const END: [AssertionKind; 2] = [AssertionKind::EndLine, AssertionKind::EndText];
+
+fn is_anchor(part: &Ast, kinds: &[AssertionKind]) -> bool {
+    matches!(part, Ast::Assertion(assertion) if kinds.contains(&assertion.kind))
+}
+
+/// What the ways through an expression spell: a set of the four below.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Spelled(u8);
+
+/// Neither an `@` nor a `:` or a `/`.
+const NEITHER: u8 = 1;
+/// A `:` or a `/`, and no `@`.
+const URI: u8 = 2;
+/// An `@`, and neither a `:` nor a `/`.
+const ADDRESS: u8 = 4;
+/// Both.
+const BOTH: u8 = 8;
+
+impl Spelled {
+    const fn has(self, ways: u8) -> bool {
+        self.0 & ways != 0
+    }
+
+    const fn of(character: char) -> Self {
+        Self(match character {
+            ':' | '/' => URI,
+            '@' => ADDRESS,
+            _ => NEITHER,
+        })
+    }
+
+    /// One after the other.
+    fn then(self, other: Self) -> Self {
+        let mut ways = 0;
+        for one in 0_u8..4 {
+            for two in 0_u8..4 {
+                // The bits of the place say what is spelled: 1 for a URI, 2 for an address.
+                if self.has(1 << one) && other.has(1 << two) {
+                    ways |= 1 << (one | two);
+                }
+            }
+        }
+        Self(ways)
+    }
+}
+
+impl BitOr for Spelled {
+    type Output = Self;
+
+    /// One or the other.
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+fn spelled(expression: &Hir) -> Spelled {
+    let nothing = Spelled(NEITHER);
     match expression.kind() {
         HirKind::Literal(Literal(bytes)) => {
-            let is_free = !bytes.iter().any(|byte| is_of_uris(char::from(*byte)));
-            is_free.then(|| expression.clone())
+            let each = bytes.iter().map(|byte| Spelled::of(char::from(*byte)));
+            each.fold(nothing, Spelled::then)
         }
-        HirKind::Class(Class::Unicode(class)) if is_few(class) => {
-            let kept = characters(class).filter(|character| !is_of_uris(*character));
-            let ranges = kept.map(|one| regex_syntax::hir::ClassUnicodeRange::new(one, one));
-            let class = ClassUnicode::new(ranges);
-            let is_free = class.iter().next().is_some();
-            is_free.then(|| Hir::class(Class::Unicode(class)))
-        }
-        // Not made by expressions over text.
-        HirKind::Class(Class::Bytes(_)) => None,
-        HirKind::Class(Class::Unicode(_)) | HirKind::Empty | HirKind::Look(_) => {
-            Some(expression.clone())
-        }
-        HirKind::Repetition(repetition) => match for_others(&repetition.sub) {
-            Some(sub) => Some(Hir::repetition(Repetition {
-                sub: Box::new(sub),
-                ..repetition.clone()
-            })),
-            None => (repetition.min == 0).then(Hir::empty),
-        },
-        HirKind::Capture(capture) => for_others(&capture.sub),
-        HirKind::Concat(parts) => {
-            let parts: Option<Vec<_>> = parts.iter().map(for_others).collect();
-            parts.map(Hir::concat)
-        }
-        HirKind::Alternation(parts) => {
-            let left: Vec<_> = parts.iter().filter_map(for_others).collect();
-            (!left.is_empty()).then(|| Hir::alternation(left))
-        }
-    }
-}
-
-const fn is_of_uris(character: char) -> bool {
-    matches!(character, ':' | '/')
-}
-
-fn characters(class: &ClassUnicode) -> impl Iterator<Item = char> {
-    let ranges = class.iter().map(|range| range.start()..=range.end());
-    ranges.flatten()
-}
-
-fn is_few(class: &ClassUnicode) -> bool {
-    characters(class).take(FEW + 1).count() <= FEW
-}
-
-/// Whether an expression spells such a character, in whatever way it is written: by itself, or as one
-/// of a few that may stand in a place.
-fn spells(expression: &Hir, wanted: fn(char) -> bool) -> bool {
-    match expression.kind() {
-        HirKind::Literal(Literal(bytes)) => bytes.iter().any(|byte| wanted(char::from(*byte))),
-        HirKind::Class(Class::Unicode(class)) => is_few(class) && characters(class).any(wanted),
-        HirKind::Class(Class::Bytes(_)) => true,
-        kind => kind.subs().iter().any(|sub| spells(sub, wanted)),
-    }
-}
-
-/// The alternatives of an expression, wherever in it they stand. Nothing where there are too many.
-fn alternatives(expression: &Hir) -> Option<Vec<Hir>> {
-    let all = match expression.kind() {
-        HirKind::Alternation(parts) => {
-            let parts: Option<Vec<_>> = parts.iter().map(alternatives).collect();
-            parts?.concat()
-        }
-        HirKind::Capture(capture) => alternatives(&capture.sub)?,
-        HirKind::Repetition(repetition) if (repetition.min, repetition.max) == (0, Some(1)) => {
-            let mut all = alternatives(&repetition.sub)?;
-            all.push(Hir::empty());
-            all
-        }
-        HirKind::Concat(parts) => {
-            let mut all = vec![Hir::empty()];
-            for part in parts {
-                let next = alternatives(part)?;
-                if all.len() * next.len() > MAX_ALTERNATIVES {
-                    return None;
-                }
-                let with = |start: &Hir| -> Vec<_> {
-                    let ends = next.iter();
-                    ends.map(|end| Hir::concat(vec![start.clone(), end.clone()]))
-                        .collect()
-                };
-                all = all.iter().flat_map(with).collect();
+        HirKind::Class(Class::Unicode(class)) => {
+            let ranges = || class.iter().map(|range| range.start()..=range.end());
+            let few = ranges().flatten().take(FEW + 1).count() <= FEW;
+            let each = ranges().flatten().take(FEW).map(Spelled::of);
+            if few {
+                each.reduce(BitOr::bitor).unwrap_or(nothing)
+            } else {
+                nothing
             }
-            all
         }
-        _ => vec![expression.clone()],
-    };
-    (all.len() <= MAX_ALTERNATIVES).then_some(all)
+        HirKind::Class(Class::Bytes(_)) => Spelled(URI),
+        HirKind::Empty | HirKind::Look(_) => nothing,
+        HirKind::Repetition(repetition) => {
+            let once = spelled(&repetition.sub);
+            // Four ways are all there are, so three more times add whatever more times could.
+            let more = (0..3).fold(once, |ways, _| ways | ways.then(once));
+            let ways = if repetition.max == Some(1) {
+                once
+            } else {
+                more
+            };
+            if repetition.min == 0 {
+                ways | nothing
+            } else {
+                ways
+            }
+        }
+        HirKind::Capture(capture) => spelled(&capture.sub),
+        HirKind::Concat(parts) => parts.iter().map(spelled).fold(nothing, Spelled::then),
+        HirKind::Alternation(parts) => {
+            let ways = parts.iter().map(spelled).reduce(BitOr::bitor);
+            ways.unwrap_or(nothing)
+        }
+    }
 }
