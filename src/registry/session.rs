@@ -84,6 +84,16 @@ impl Met {
     }
 }
 
+/// Whether a list of tags has any: an empty one may also be what is told of a hidden repository.
+fn has_tags(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct List {
+        tags: Option<Vec<serde::de::IgnoredAny>>,
+    }
+    let list: Result<List, _> = crate::model::read_json(body);
+    list.is_ok_and(|list| list.tags.is_some_and(|tags| !tags.is_empty()))
+}
+
 /// What goes into the `Authorization` header.
 struct Authorization {
     header: HeaderValue,
@@ -282,8 +292,9 @@ impl Remote {
         let Ok(tags) = url.join(&tags) else {
             return Ok(false);
         };
-        let reply = self.send(&tags, plan, Some(header)).await?;
-        Ok((200..300).contains(&reply.status))
+        // What goes wrong with this says nothing about what was asked.
+        let reply = self.send(&tags, plan, Some(header)).await;
+        Ok(reply.is_ok_and(|reply| reply.status == 200 && has_tags(&reply.body)))
     }
 
     /// Makes the request with an authorization, and once more where that was a token that the
