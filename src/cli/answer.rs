@@ -100,7 +100,7 @@ impl OutputFlags {
     pub(super) fn open(
         &self,
         default: Option<Format>,
-        inputs: &[&Path],
+        inputs: &[PathBuf],
     ) -> Result<Answers, UsageError> {
         let mut answers = Answers {
             stdout: None,
@@ -137,13 +137,15 @@ impl OutputFlags {
         let read = inputs.iter().filter_map(|path| fs::metadata(path).ok());
         let read: Vec<_> = read.filter_map(|found| identity(&found)).collect();
         for (format, path) in paths {
+            let is_of_input = path.exists() && inputs.iter().any(|input| is_inside(path, input));
             let file = options.open(path).map_err(|error| wrong(path, error))?;
             let found = file.metadata().map_err(|error| wrong(path, error))?;
             let identity = identity(&found);
             if identity.is_some() && taken.contains(&identity) {
                 return Err(shared(path));
             }
-            if identity.is_some_and(|identity| read.contains(&identity)) {
+            let is_read = identity.is_some_and(|identity| read.contains(&identity));
+            if is_read || is_of_input {
                 return Err(UsageError::Value {
                     flag: "--output",
                     value: show(path),
@@ -165,6 +167,14 @@ impl OutputFlags {
             answers.stdout = default;
         }
         Ok(answers)
+    }
+}
+
+/// Whether a file lies in a directory that is read.
+fn is_inside(file: &Path, directory: &Path) -> bool {
+    match (file.canonicalize(), directory.canonicalize()) {
+        (Ok(file), Ok(directory)) => directory.is_dir() && file.starts_with(directory),
+        _ => false,
     }
 }
 

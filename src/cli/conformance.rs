@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::slice;
 
 use crate::cli::Outcome;
 use crate::cli::UsageError;
@@ -93,7 +94,7 @@ impl VerifyBundle {
         let policy = policy(&self.identity, &grounds, Demand::Anything)?;
         let evidence = read_bundle(&self.bundle, &limits)?;
         let file = Blob::read(&self.file)?;
-        let answers = self.output.open(None, &[])?;
+        let answers = self.output.open(None, slice::from_ref(&self.bundle))?;
         let report = admit(&self.file, &file, policy, evidence, &grounds);
         Ok(answers.write(&[report]))
     }

@@ -3,7 +3,6 @@
 use core::time::Duration;
 use std::io;
 use std::io::IsTerminal;
-use std::path::Path;
 use std::path::PathBuf;
 
 use futures_util::StreamExt;
@@ -15,6 +14,7 @@ use crate::admit::Report;
 use crate::admit::Thoroughness;
 use crate::cli::UsageError;
 use crate::cli::identity::IdentityFlags;
+use crate::cli::registry::usual_authfiles;
 use crate::cli::source::ImageFlags;
 use crate::cli::source::Question;
 use crate::cli::trust::Embedded;
@@ -45,7 +45,7 @@ pub(super) struct Asked<'a> {
 
 impl Asked<'_> {
     /// The files that the flags name and that are read.
-    pub(super) fn files(&self) -> Vec<&Path> {
+    pub(super) fn files(&self) -> Vec<PathBuf> {
         let registry = &self.images.registry;
         let files = [
             &self.images.layout,
@@ -54,7 +54,8 @@ impl Asked<'_> {
             &registry.authfile,
             &registry.registry_cacert,
         ];
-        files.into_iter().flatten().map(PathBuf::as_path).collect()
+        let named = files.into_iter().flatten().cloned();
+        named.chain(usual_authfiles()).collect()
     }
 
     /// Makes the gate, and what it is asked. Everything that can be wrong with flags and the files

@@ -277,7 +277,7 @@ fn parse(flag: &'static str, path: &Path, json: &[u8]) -> Result<Keyring, UsageE
 }
 
 /// Where Docker and the containers tools keep credentials, in the order in which they count.
-fn usual_authfiles() -> Vec<PathBuf> {
+pub(super) fn usual_authfiles() -> Vec<PathBuf> {
     let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
     let below = |name: &str, path: &str| named(name).map(|base| Path::new(&base).join(path));
     let containers = "containers/auth.json";

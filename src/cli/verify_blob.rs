@@ -114,10 +114,10 @@ pub(super) struct BlobFlags {
 
 impl BlobFlags {
     /// The files that the flags name and that are read.
-    fn files<'a>(&'a self, identity: &'a IdentityFlags, trust: &'a TrustFlags) -> Vec<&'a Path> {
+    fn files(&self, identity: &IdentityFlags, trust: &TrustFlags) -> Vec<PathBuf> {
         let files = [&self.bundle, &identity.key, &trust.trusted_root];
-        let named = files.into_iter().flatten().map(PathBuf::as_path);
-        named.chain([Path::new(&self.file)]).collect()
+        let named = files.into_iter().flatten().cloned();
+        named.chain([PathBuf::from(&self.file)]).collect()
     }
 }
 
@@ -132,8 +132,8 @@ impl VerifyBlob {
         let evidence = self.evidence(&limits)?;
         let beside = [&self.certificate, &self.rfc3161_timestamp];
         let mut files = self.blob.files(&self.identity, &self.trust);
-        files.extend(beside.into_iter().flatten().map(PathBuf::as_path));
-        files.extend(self.signature.as_deref().map(Path::new));
+        files.extend(beside.into_iter().flatten().cloned());
+        files.extend(self.signature.as_deref().map(PathBuf::from));
         let file = Blob::read(&self.blob.file)?;
         let answers = self.output.open(Some(Format::Text), &files)?;
         let report = admit(&self.blob.file, &file, policy, evidence, &grounds);

@@ -175,6 +175,27 @@ fn no_form_overwrites_what_is_read() {
         drop(ask(input).exits(2).complains("would be overwritten"));
     }
     ask("report.json").exits(0);
+    // What lies in a layout is read as well; what is new there is not.
+    let directory = dir.path().join("layout");
+    fs::create_dir(&directory).unwrap();
+    let index = directory.join("index.json");
+    fs::write(&index, "{}").unwrap();
+    fs::write(
+        directory.join("oci-layout"),
+        r#"{"imageLayoutVersion":"1.0.0"}"#,
+    )
+    .unwrap();
+    let said = scgate([
+        "verify",
+        "--layout=layout",
+        INDEX,
+        "-ojson=layout/index.json",
+    ])
+    .within(dir.path())
+    .and(signer())
+    .exits(2);
+    drop(said);
+    assert_eq!(fs::read_to_string(&index).unwrap(), "{}");
 }
 
 #[test]
