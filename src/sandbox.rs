@@ -6,3 +6,4 @@
 
 pub mod mint;
 pub mod registry;
+pub mod server;

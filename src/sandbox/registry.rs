@@ -11,8 +11,9 @@
 //!
 //! ```
 //! # use scgate::sandbox::registry::*;
+//! # use scgate::sandbox::server::*;
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), RegistryError> {
+//! # async fn main() -> Result<(), ServerError> {
 //! let registry = Registry::start(Config {
 //!     auth: Auth::Basic(vec![User::new("alice", "secret")]),
 //!     ..Config::default()
@@ -26,57 +27,46 @@
 //! # }
 //! ```
 
-mod answer;
 mod auth;
 mod config;
-mod fault;
-mod gzip;
 mod layout;
-mod log;
 mod pull;
 mod push;
 mod referrers;
 mod route;
-mod serve;
+mod service;
 mod store;
-mod tls;
-mod wire;
 
 use core::fmt;
 use std::io;
-use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 pub use config::AcceptRule;
 pub use config::Auth;
 pub use config::BlobDelivery;
 pub use config::Config;
 pub use config::Referrers;
-pub use config::Tls;
 pub use config::TokenAuth;
 pub use config::User;
-pub use fault::Fault;
-pub use fault::FaultKind;
 pub use layout::Loaded;
-pub use log::Logged;
 
+use super::server::Bound;
+use super::server::Fault;
+use super::server::Logged;
+use super::server::Server;
+use super::server::ServerError;
 use crate::model::Digest;
-use serve::Shared;
+use service::Shared;
 
 /// A running registry. Dropping it ends it; [`Registry::stop`] also waits for the end.
 pub struct Registry {
     shared: Arc<Shared>,
-    ca_pem: Option<String>,
-    stop: oneshot::Sender<()>,
-    task: AbortOnDrop,
+    server: Server,
 }
 
 impl Registry {
@@ -84,67 +74,47 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`RegistryError::Bind`] when loopback has no port; [`RegistryError::Certificate`] and
-    /// [`RegistryError::Tls`] when the certificate cannot be made.
-    pub async fn start(config: Config) -> Result<Self, RegistryError> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .map_err(RegistryError::Bind)?;
-        let address = listener.local_addr().map_err(RegistryError::Bind)?;
-        let identity = tls::identity(config.tls)?;
-        let (acceptor, ca_pem) =
-            identity.map_or((None, None), |(acceptor, pem)| (Some(acceptor), Some(pem)));
-        let shared = Arc::new(Shared::new(config, address));
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(serve::accept(
-            listener,
-            acceptor,
-            Arc::clone(&shared),
-            stopped,
-        ));
-        Ok(Self {
-            shared,
-            ca_pem,
-            stop,
-            task: AbortOnDrop(task),
-        })
+    /// [`ServerError`] when loopback has no port, and when the certificate cannot be made.
+    pub async fn start(config: Config) -> Result<Self, ServerError> {
+        let bound = Bound::new(0).await?;
+        let (tls, delay) = (config.tls, config.delay);
+        let shared = Arc::new(Shared::new(config, bound.address()));
+        let service = Arc::clone(&shared);
+        let server = bound.serve(service, tls, delay)?;
+        Ok(Self { shared, server })
     }
 
     /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.shared.address
+        self.server.address()
     }
 
     /// `127.0.0.1:PORT`, as it stands in an image reference.
     #[must_use]
     pub fn host(&self) -> String {
-        self.shared.address.to_string()
+        self.server.address().to_string()
     }
 
     /// `http://127.0.0.1:PORT` or `https://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
-        self.shared.url()
+        self.server.url()
     }
 
     /// The certificate of the authority that issued the server's certificate, when it speaks TLS.
     #[must_use]
     pub fn ca_pem(&self) -> Option<&str> {
-        self.ca_pem.as_deref()
+        self.server.ca_pem()
     }
 
     /// Ends all connections and waits until every task has ended.
     ///
     /// # Errors
     ///
-    /// [`RegistryError::Crashed`] when a task of the registry panicked.
-    pub async fn stop(mut self) -> Result<(), RegistryError> {
-        // Nobody listens to this when the task has ended by itself; joining it tells how.
-        drop(self.stop);
-        (&mut self.task.0)
-            .await
-            .map_err(|_| RegistryError::Crashed)?
+    /// [`ServerError::Crashed`] when a task of the registry panicked.
+    pub async fn stop(self) -> Result<(), ServerError> {
+        self.server.stop().await
     }
 }
 
@@ -264,35 +234,35 @@ impl Registry {
 impl Registry {
     /// Makes it misbehave from now on. Of several faults that meet a request the first one counts.
     pub fn inject(&self, fault: Fault) {
-        self.shared.faults().push(fault);
+        self.server.inject(fault);
     }
 
     /// Makes it behave again.
     pub fn clear_faults(&self) {
-        self.shared.faults().clear();
+        self.server.clear_faults();
     }
 
     /// Every request since the start or [`Registry::clear_requests`], in order of arrival.
     #[must_use]
     pub fn requests(&self) -> Vec<Logged> {
-        self.shared.log().requests()
+        self.server.requests()
     }
 
     /// Forgets the requests; connections and token exchanges stay counted.
     pub fn clear_requests(&self) {
-        self.shared.log().clear();
+        self.server.clear_requests();
     }
 
     /// How many connections were opened to it.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.shared.log().connections()
+        self.server.connections()
     }
 
     /// How many requests were being answered at once, at most.
     #[must_use]
     pub fn peak_parallel(&self) -> usize {
-        self.shared.log().peak_parallel()
+        self.server.peak_parallel()
     }
 
     /// How many tokens were handed out.
@@ -313,16 +283,7 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// Ends its task when the handle goes away.
-struct AbortOnDrop(JoinHandle<Result<(), RegistryError>>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// What can go wrong with a registry, apart from what it was told to do wrong.
+/// Why a layout could not be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
@@ -334,15 +295,6 @@ pub enum RegistryError {
         /// Where.
         offset: usize,
     },
-    /// Loopback gives no port. The operator of the machine can mend it.
-    #[error("listen on 127.0.0.1")]
-    Bind(#[source] io::Error),
-    /// The certificate could not be made: a bug.
-    #[error("make a certificate")]
-    Certificate(#[source] rcgen::Error),
-    /// A task of the registry panicked: a bug.
-    #[error("keep the sandbox registry alive: a task panicked")]
-    Crashed,
     /// The layout's `index.json` is malformed. Whoever made the layout can mend it.
     #[error("read `index.json`")]
     Index(#[source] serde_json::Error),
@@ -352,9 +304,6 @@ pub enum RegistryError {
         /// The path in the layout.
         member: String,
     },
-    /// The certificate does not serve: a bug.
-    #[error("set up TLS")]
-    Tls(#[source] rustls::Error),
     /// A file of the layout could not be read. The operator of the machine can mend it.
     #[error("read `{}`", path.display())]
     Unreadable {

@@ -11,13 +11,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::answer::Answer;
+use super::Shared;
 use super::config::Auth;
 use super::config::TokenAuth;
 use super::config::User;
-use super::route;
 use super::route::Route;
-use super::serve::Shared;
+use crate::sandbox::server::Answer;
+use crate::sandbox::server::member;
+use crate::sandbox::server::members;
 
 /// What a request does to a repository.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -206,12 +207,12 @@ pub(super) fn token(
     let Auth::Token(config) = &shared.config.auth else {
         return Answer::body(StatusCode::NOT_FOUND, "text/plain", "404 page not found\n");
     };
-    let members = if method == Method::POST {
-        route::members(&String::from_utf8_lossy(body))
+    let form = if method == Method::POST {
+        members(&String::from_utf8_lossy(body))
     } else {
-        route::members(query)
+        members(query)
     };
-    let member = |name| route::member(&members, name);
+    let member = |name| member(&form, name);
     if member("service").is_some_and(|service| service != config.service) {
         return Answer::error(StatusCode::BAD_REQUEST, "UNSUPPORTED", "unknown service");
     }
@@ -242,7 +243,7 @@ pub(super) fn token(
     } else {
         return refused();
     };
-    grant(shared, config, user, &members)
+    grant(shared, config, user, &form)
 }
 
 fn refused() -> Answer {
@@ -255,10 +256,10 @@ fn grant(
     shared: &Shared,
     config: &TokenAuth,
     user: Option<&User>,
-    members: &[(String, String)],
+    form: &[(String, String)],
 ) -> Answer {
     let mut access = Vec::new();
-    let scopes = members.iter().filter(|(name, _)| name == "scope");
+    let scopes = form.iter().filter(|(name, _)| name == "scope");
     for scope in scopes.flat_map(|(_, value)| value.split(' ')) {
         let mut parts = scope.splitn(2, ':');
         let (Some("repository"), Some(rest)) = (parts.next(), parts.next()) else {

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::sandbox::server::Tls;
+
 /// The kind of registry. The default one is plain HTTP, open to all, with the referrers API.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -159,18 +161,4 @@ pub enum Referrers {
     Off,
     /// It has none and answers with this status (400, 405 and 406 occur).
     Refused(u16),
-}
-
-/// Whether a registry speaks TLS, and with which certificate. The authority is its own.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Tls {
-    /// Plain HTTP.
-    #[default]
-    Off,
-    /// A good certificate for 127.0.0.1 and `localhost`.
-    On,
-    /// A certificate that expired long ago.
-    Expired,
-    /// A certificate for another name.
-    OtherName,
 }

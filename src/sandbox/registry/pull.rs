@@ -5,14 +5,15 @@ use axum::http::StatusCode;
 use axum::http::header;
 use serde_json::json;
 
-use super::answer::Answer;
+use super::Shared;
 use super::config::AcceptRule;
 use super::config::BlobDelivery;
-use super::log;
-use super::route;
-use super::serve::Shared;
 use crate::model::Digest;
 use crate::model::media_type;
+use crate::sandbox::server::Answer;
+use crate::sandbox::server::accept;
+use crate::sandbox::server::member;
+use crate::sandbox::server::members;
 
 /// `GET /v2/<repo>/manifests/<reference>`
 pub(super) fn manifest(
@@ -37,7 +38,7 @@ pub(super) fn manifest(
     let Some((digest, stored)) = found else {
         return Answer::unknown("MANIFEST_UNKNOWN", "manifest unknown");
     };
-    let accept = log::accept(headers);
+    let accept = accept(headers);
     if shared.config.accept == AcceptRule::Strict && !accepts(&accept, &stored.media_type) {
         let message = if media_type::is_index(&stored.media_type) {
             "OCI index found, but accept header does not support OCI indexes"
@@ -100,11 +101,11 @@ pub(super) fn tags(shared: &Shared, repo: &str, query: &str) -> Answer {
     let Some(mut tags) = shared.store().tags(repo) else {
         return unknown_repository();
     };
-    let query = route::members(query);
-    if let Some(last) = route::member(&query, "last") {
+    let query = members(query);
+    if let Some(last) = member(&query, "last") {
         tags.retain(|tag| tag.as_str() > last);
     }
-    let asked = route::member(&query, "n").and_then(|n| n.parse().ok());
+    let asked = member(&query, "n").and_then(|n| n.parse().ok());
     let size = match (asked, shared.config.page_size) {
         (Some(asked), Some(most)) => Some(most.min(asked)),
         (asked, most) => asked.or(most),

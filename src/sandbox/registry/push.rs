@@ -7,30 +7,31 @@ use axum::http::StatusCode;
 use axum::http::header;
 use bytes::Bytes;
 
-use super::answer::Answer;
-use super::answer::CONTENT_DIGEST;
+use super::Shared;
 use super::config::Referrers;
 use super::pull;
-use super::route;
-use super::serve::Shared;
 use super::store::Facts;
 use super::store::Link;
 use super::store::Store;
 use crate::model::Digest;
 use crate::model::Limits;
+use crate::sandbox::server::Answer;
+use crate::sandbox::server::CONTENT_DIGEST;
+use crate::sandbox::server::member;
+use crate::sandbox::server::members;
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 /// `POST /v2/<repo>/blobs/uploads/`: begins an upload, takes a whole blob, or mounts one.
 pub(super) fn begin(shared: &Shared, repo: &str, query: &str, body: Bytes) -> Answer {
-    let query = route::members(query);
+    let query = members(query);
     let mut store = shared.store();
-    if let Some(digest) = route::member(&query, "digest") {
+    if let Some(digest) = member(&query, "digest") {
         return finish(shared, &mut store, repo, digest, body);
     }
-    let mount = route::member(&query, "mount").and_then(|text| Digest::parse(text).ok());
-    if let (Some(digest), Some(from)) = (mount, route::member(&query, "from"))
+    let mount = member(&query, "mount").and_then(|text| Digest::parse(text).ok());
+    if let (Some(digest), Some(from)) = (mount, member(&query, "from"))
         && let Some(bytes) = store.blob(from, digest)
     {
         return finish(shared, &mut store, repo, &digest.to_string(), bytes);
@@ -66,8 +67,8 @@ pub(super) fn upload(
             return progress(StatusCode::ACCEPTED, repo, id, length);
         }
         let bytes = store.end_upload(id).unwrap_or_default();
-        let query = route::members(query);
-        let digest = route::member(&query, "digest").unwrap_or_default();
+        let query = members(query);
+        let digest = member(&query, "digest").unwrap_or_default();
         return finish(shared, &mut store, repo, digest, bytes.into());
     }
     if method == Method::DELETE {

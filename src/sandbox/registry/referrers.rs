@@ -6,13 +6,14 @@ use axum::http::header;
 use serde_json::Value;
 use serde_json::json;
 
-use super::answer::Answer;
+use super::Shared;
 use super::config::Referrers;
-use super::route;
-use super::serve::Shared;
 use super::store::Stored;
 use crate::model::Digest;
 use crate::model::media_type;
+use crate::sandbox::server::Answer;
+use crate::sandbox::server::member;
+use crate::sandbox::server::members;
 
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
@@ -32,8 +33,8 @@ pub(super) fn list(shared: &Shared, repo: &str, subject: &str, query: &str) -> A
     let Ok(digest) = Digest::parse(subject) else {
         return Answer::bad_digest();
     };
-    let query = route::members(query);
-    let wanted = route::member(&query, "artifactType").filter(|wanted| !wanted.is_empty());
+    let query = members(query);
+    let wanted = member(&query, "artifactType").filter(|wanted| !wanted.is_empty());
     let filter = wanted.filter(|_| shared.config.referrers != Referrers::ApiUnfiltered);
 
     let mut entries: Vec<_> = shared
@@ -46,7 +47,7 @@ pub(super) fn list(shared: &Shared, repo: &str, subject: &str, query: &str) -> A
             filter.is_none() || filter == found
         })
         .collect();
-    let page: usize = route::member(&query, "page")
+    let page: usize = member(&query, "page")
         .and_then(|page| page.parse().ok())
         .unwrap_or(0);
     let mut next = None;

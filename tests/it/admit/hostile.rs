@@ -16,11 +16,11 @@ use scgate::sandbox::mint::Order;
 use scgate::sandbox::registry::AcceptRule;
 use scgate::sandbox::registry::Auth;
 use scgate::sandbox::registry::Config;
-use scgate::sandbox::registry::Fault;
-use scgate::sandbox::registry::FaultKind;
 use scgate::sandbox::registry::Registry;
 use scgate::sandbox::registry::TokenAuth;
 use scgate::sandbox::registry::User;
+use scgate::sandbox::server::Fault;
+use scgate::sandbox::server::FaultKind;
 use serde_json::Value;
 use serde_json::json;
 

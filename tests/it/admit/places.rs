@@ -4,8 +4,8 @@ use scgate::model::Digest;
 use scgate::model::Repository;
 use scgate::model::media_type;
 use scgate::policy::Outcome;
-use scgate::sandbox::registry::Fault;
-use scgate::sandbox::registry::FaultKind;
+use scgate::sandbox::server::Fault;
+use scgate::sandbox::server::FaultKind;
 use serde_json::Value;
 use serde_json::json;
 

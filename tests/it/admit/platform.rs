@@ -5,8 +5,8 @@ use scgate::model::Digest;
 use scgate::model::Platform;
 use scgate::policy::Covers;
 use scgate::sandbox::registry::Config;
-use scgate::sandbox::registry::Fault;
-use scgate::sandbox::registry::FaultKind;
+use scgate::sandbox::server::Fault;
+use scgate::sandbox::server::FaultKind;
 use serde_json::json;
 
 use super::shop::REPO;

@@ -5,11 +5,11 @@ use std::fs;
 use scgate::model::Digest;
 use scgate::sandbox::registry::Auth;
 use scgate::sandbox::registry::Config;
-use scgate::sandbox::registry::Fault;
-use scgate::sandbox::registry::FaultKind;
 use scgate::sandbox::registry::Registry;
-use scgate::sandbox::registry::Tls;
 use scgate::sandbox::registry::User;
+use scgate::sandbox::server::Fault;
+use scgate::sandbox::server::FaultKind;
+use scgate::sandbox::server::Tls;
 use serde_json::Value;
 use serde_json::json;
 

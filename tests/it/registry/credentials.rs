@@ -12,11 +12,11 @@ use scgate::registry::RemoteSettings;
 use scgate::registry::Source;
 use scgate::sandbox::registry::Auth;
 use scgate::sandbox::registry::Config;
-use scgate::sandbox::registry::Fault;
-use scgate::sandbox::registry::FaultKind;
-use scgate::sandbox::registry::Tls;
 use scgate::sandbox::registry::TokenAuth;
 use scgate::sandbox::registry::User;
+use scgate::sandbox::server::Fault;
+use scgate::sandbox::server::FaultKind;
+use scgate::sandbox::server::Tls;
 use serde_json::json;
 
 use super::World;

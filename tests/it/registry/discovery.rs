@@ -8,9 +8,9 @@ use scgate::registry::Search;
 use scgate::registry::Source;
 use scgate::registry::Way;
 use scgate::sandbox::registry::Config;
-use scgate::sandbox::registry::Fault;
-use scgate::sandbox::registry::FaultKind;
 use scgate::sandbox::registry::Referrers;
+use scgate::sandbox::server::Fault;
+use scgate::sandbox::server::FaultKind;
 
 use super::REPO;
 use super::World;

@@ -13,9 +13,9 @@ use scgate::registry::Keyring;
 use scgate::registry::RemoteSettings;
 use scgate::sandbox::registry::BlobDelivery;
 use scgate::sandbox::registry::Config;
-use scgate::sandbox::registry::Fault;
-use scgate::sandbox::registry::FaultKind;
-use scgate::sandbox::registry::Tls;
+use scgate::sandbox::server::Fault;
+use scgate::sandbox::server::FaultKind;
+use scgate::sandbox::server::Tls;
 use scgate::transport::Deadline;
 use scgate::transport::Egress;
 

@@ -16,9 +16,9 @@ use scgate::sandbox::registry::BlobDelivery;
 use scgate::sandbox::registry::Config;
 use scgate::sandbox::registry::Referrers;
 use scgate::sandbox::registry::Registry;
-use scgate::sandbox::registry::Tls;
 use scgate::sandbox::registry::TokenAuth;
 use scgate::sandbox::registry::User;
+use scgate::sandbox::server::Tls;
 use serde_json::json;
 
 use super::BUNDLE;

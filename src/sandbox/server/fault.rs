@@ -1,4 +1,4 @@
-//! What a registry does wrong, and to which requests.
+//! What a server does wrong, and to which requests.
 
 use core::time::Duration;
 
@@ -182,7 +182,7 @@ impl FaultKind {
 
 /// Where a fault strikes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Place {
+pub(in crate::sandbox) enum Place {
     /// In place of the answer.
     Request,
     /// In what a tag means.

@@ -32,17 +32,15 @@ use tokio::task::JoinSet;
 
 use super::answer::Answer;
 use super::answer::CONTENT_DIGEST;
-use super::auth;
 use super::fault::FaultKind;
 use super::gzip;
-use super::route::Route;
-use super::serve::Shared;
+use super::serve::Core;
 use crate::model::Digest;
 
 /// A connection, as its requests see it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Line {
-    pub(super) shared: Arc<Shared>,
+    pub(super) core: Arc<Core>,
     pub(super) number: usize,
     pub(super) wire: Arc<Wire>,
 }
@@ -124,7 +122,7 @@ pub(super) struct Tasks(Arc<Mutex<JoinSet<()>>>);
 impl Tasks {
     /// Ends all of them and waits for that.
     ///
-    /// A panic in one of them goes on here, so that it shows when the registry is stopped.
+    /// A panic in one of them goes on here, so that it shows when the server is stopped.
     pub(super) async fn join(&self) {
         let mut set = core::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         set.abort_all();
@@ -146,10 +144,10 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
 }
 
 /// What stands in place of the honest answer; nothing when the fault is of another sort.
-pub(super) async fn replace(line: &Line, route: &Route, kind: FaultKind) -> Option<Answer> {
-    let shared = &line.shared;
+pub(super) async fn replace(line: &Line, path: &str, kind: FaultKind) -> Option<Answer> {
+    let service = &line.core.service;
     let answer = match kind {
-        FaultKind::Challenge(challenge) => auth::unauthorized(shared, &challenge),
+        FaultKind::Challenge(challenge) => service.challenge(&challenge),
         FaultKind::EmptyOk => Answer::new(StatusCode::OK),
         FaultKind::Hang => future::pending().await,
         FaultKind::HtmlOk => {
@@ -157,12 +155,10 @@ pub(super) async fn replace(line: &Line, route: &Route, kind: FaultKind) -> Opti
             Answer::body(StatusCode::OK, "text/html; charset=utf-8", page)
         }
         FaultKind::Realm(realm) => {
-            let scope = route.repository().map_or_else(String::new, |repo| {
-                format!(",scope=\"repository:{repo}:pull\"")
-            });
-            let service = "scgate-sandbox";
-            let challenge = format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}");
-            auth::unauthorized(shared, &challenge)
+            let scope = service.scope(path);
+            let scope = scope.map_or_else(String::new, |scope| format!(",scope=\"{scope}\""));
+            let challenge = format!("Bearer realm=\"{realm}\",service=\"scgate-sandbox\"{scope}");
+            service.challenge(&challenge)
         }
         FaultKind::Redirect { to, status } => {
             Answer::new(status_of(status)).with(header::LOCATION, &to)
@@ -179,7 +175,7 @@ pub(super) async fn replace(line: &Line, route: &Route, kind: FaultKind) -> Opti
             let status = status_of(status);
             let mut answer = match body {
                 Some(body) => Answer::body(status, "text/plain", body),
-                None => Answer::error(status, code_of(status), "injected fault"),
+                None => service.refuse(status, "injected fault"),
             };
             if let Some(after) = retry_after {
                 answer.set(header::RETRY_AFTER, &after);
@@ -206,18 +202,6 @@ pub(super) async fn replace(line: &Line, route: &Route, kind: FaultKind) -> Opti
 
 fn status_of(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-/// The error code of the distribution specification that goes with a status.
-fn code_of(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        401 => "UNAUTHORIZED",
-        403 => "DENIED",
-        404 => "MANIFEST_UNKNOWN",
-        405 => "UNSUPPORTED",
-        429 => "TOOMANYREQUESTS",
-        _ => "UNKNOWN",
-    }
 }
 
 /// How a body travels.

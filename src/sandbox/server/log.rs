@@ -1,4 +1,4 @@
-//! What the registry saw.
+//! What a server saw.
 
 use axum::http::HeaderMap;
 use axum::http::Version;
@@ -66,7 +66,7 @@ impl Logged {
 }
 
 /// All `Accept` headers as one.
-pub(super) fn accept(headers: &HeaderMap) -> String {
+pub(in crate::sandbox) fn accept(headers: &HeaderMap) -> String {
     let values: Vec<_> = headers
         .get_all(header::ACCEPT)
         .iter()

@@ -11,19 +11,20 @@ use serde_json::json;
 use crate::model::Digest;
 
 /// `Docker-Content-Digest`.
-pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+pub(in crate::sandbox) const CONTENT_DIGEST: HeaderName =
+    HeaderName::from_static("docker-content-digest");
 
 /// Status, headers and the whole body.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+pub(in crate::sandbox) struct Answer {
+    pub(in crate::sandbox) status: StatusCode,
+    pub(in crate::sandbox) headers: HeaderMap,
+    pub(in crate::sandbox) body: Bytes,
 }
 
 impl Answer {
     /// An answer without a body.
-    pub(super) fn new(status: StatusCode) -> Self {
+    pub(in crate::sandbox) fn new(status: StatusCode) -> Self {
         Self {
             status,
             headers: HeaderMap::new(),
@@ -32,42 +33,50 @@ impl Answer {
     }
 
     /// An answer with a body.
-    pub(super) fn body(status: StatusCode, media_type: &str, body: impl Into<Bytes>) -> Self {
+    pub(in crate::sandbox) fn body(
+        status: StatusCode,
+        media_type: &str,
+        body: impl Into<Bytes>,
+    ) -> Self {
         let mut answer = Self::new(status).with(header::CONTENT_TYPE, media_type);
         answer.body = body.into();
         answer
     }
 
     /// A JSON answer.
-    pub(super) fn json(status: StatusCode, media_type: &str, value: &serde_json::Value) -> Self {
+    pub(in crate::sandbox) fn json(
+        status: StatusCode,
+        media_type: &str,
+        value: &serde_json::Value,
+    ) -> Self {
         Self::body(status, media_type, value.to_string())
     }
 
     /// An error as the distribution specification writes it.
-    pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Self {
+    pub(in crate::sandbox) fn error(status: StatusCode, code: &str, message: &str) -> Self {
         let body = json!({ "errors": [{ "code": code, "message": message }] });
         Self::json(status, "application/json", &body)
     }
 
     /// Something is not there.
-    pub(super) fn unknown(code: &str, message: &str) -> Self {
+    pub(in crate::sandbox) fn unknown(code: &str, message: &str) -> Self {
         Self::error(StatusCode::NOT_FOUND, code, message)
     }
 
     /// A digest that is none.
-    pub(super) fn bad_digest() -> Self {
+    pub(in crate::sandbox) fn bad_digest() -> Self {
         let message = "provided digest did not match uploaded content or is malformed";
         Self::error(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message)
     }
 
     /// Sets a header. A value that cannot stand in a header is left out.
-    pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
+    pub(in crate::sandbox) fn with(mut self, name: HeaderName, value: &str) -> Self {
         self.set(name, value);
         self
     }
 
     /// Sets a header. A value that cannot stand in a header is left out.
-    pub(super) fn set(&mut self, name: HeaderName, value: &str) {
+    pub(in crate::sandbox) fn set(&mut self, name: HeaderName, value: &str) {
         // Not only ASCII: a header may hold other bytes.
         if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
             self.headers.insert(name, value);
@@ -75,14 +84,14 @@ impl Answer {
     }
 
     /// Adds a header beside those of its name.
-    pub(super) fn add(&mut self, name: HeaderName, value: &str) {
+    pub(in crate::sandbox) fn add(&mut self, name: HeaderName, value: &str) {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.append(name, value);
         }
     }
 
     /// Says which digest the content has.
-    pub(super) fn digest(self, digest: Digest) -> Self {
+    pub(in crate::sandbox) fn digest(self, digest: Digest) -> Self {
         let text = digest.to_string();
         self.with(header::ETAG, &format!("\"{text}\""))
             .with(CONTENT_DIGEST, &text)
