@@ -1,9 +1,303 @@
 //! A world to test against, in one process: what signs, and where it is stored.
 //!
 //! Nothing here is used to decide anything. It exists so that every refusal of the gate has a test
-//! that offers it exactly the one wrong thing, signed as well as the right thing is. Everything that
-//! listens does so on loopback only.
+//! that offers it exactly the one wrong thing, signed as well as the right thing is; and so that
+//! anybody who works with Sigstore has a whole one at hand. Everything that listens does so on
+//! loopback only, and every root says that it is a test world.
+//!
+//! [`Sandbox::start`] gives all of it: an OIDC issuer, Fulcio, a CT log, Rekor v1 and v2, a
+//! timestamp authority, a TUF repository, and an OCI registry. [`mint`] makes the same signatures
+//! without any of it.
+//!
+//! ```
+//! # use scgate::sandbox::*;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), SandboxError> {
+//! let sandbox = Sandbox::start().await?;
+//! let token = sandbox.token(Provider::Github, GithubToken::default().claims())?;
+//! // … let a client sign at `sandbox.url()` with `token`, push to `sandbox.registry().host()`, and
+//! // verify with `sandbox.trusted_root()` …
+//! # assert_eq!(token.split('.').count(), 3);
+//! sandbox.stop().await
+//! # }
+//! ```
 
+mod clock;
+mod control;
+mod files;
+mod image;
+mod ledger;
 pub mod mint;
 pub mod registry;
+mod remote;
 pub mod server;
+mod sigstore;
+
+use core::fmt;
+use core::time::Duration;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+use tokio::sync::Notify;
+
+pub use clock::Clock;
+pub use image::Image;
+pub use remote::Remote;
+pub use remote::RemoteError;
+pub use sigstore::AUDIENCE;
+pub use sigstore::GithubToken;
+pub use sigstore::Part;
+pub use sigstore::Provider;
+pub use sigstore::StateError;
+
+use control::Control;
+use mint::Mint;
+use mint::MintError;
+use registry::Registry;
+use server::Bound;
+use server::Fault;
+use server::Logged;
+use server::Server;
+use server::ServerError;
+use server::Tls;
+use sigstore::Actors;
+use sigstore::State;
+use sigstore::World;
+
+/// What kind of sandbox it is. The default one has all parts, keeps nothing, and listens on any
+/// free ports.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The port of the Sigstore; zero for any.
+    pub port: u16,
+    /// Which services of the Sigstore it has.
+    pub parts: Vec<Part>,
+    /// The registry.
+    pub registry: registry::Config,
+    /// What time it is in the services.
+    pub clock: Clock,
+    /// How long each service waits before it answers.
+    pub delay: Duration,
+    /// Where keys and logs are kept; nowhere when there is none.
+    pub state: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            parts: Part::ALL.to_vec(),
+            registry: registry::Config::default(),
+            clock: Clock::System,
+            delay: Duration::ZERO,
+            state: None,
+        }
+    }
+}
+
+/// A running sandbox. Dropping it ends it; [`Sandbox::stop`] also waits for the end.
+pub struct Sandbox {
+    asked_to_stop: Arc<Notify>,
+    world: Arc<World>,
+    server: Server,
+    registry: Registry,
+}
+
+impl Sandbox {
+    /// Starts a sandbox with everything in it.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError`] when loopback has no port, or the crypto library fails.
+    pub async fn start() -> Result<Self, SandboxError> {
+        Self::with(Config::default()).await
+    }
+
+    /// Starts a sandbox.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError`] for a port that is taken and a state directory that does not serve.
+    pub async fn with(config: Config) -> Result<Self, SandboxError> {
+        let now = config.clock.now();
+        let (state, actors) = match &config.state {
+            Some(dir) => {
+                let (state, actors) = State::open(dir, now)?;
+                (Some(state), actors)
+            }
+            None => (None, Actors::new(now)?),
+        };
+        let bound = Bound::new(config.port).await?;
+        let url = Tls::Off.url(bound.address());
+        let world = World::new(actors, config.clock, url, config.parts, state)?;
+        let world = Arc::new(world);
+        let registry = Registry::start(config.registry).await?;
+        let asked_to_stop = Arc::new(Notify::new());
+        let control = Control {
+            asked_to_stop: Arc::clone(&asked_to_stop),
+            world: Arc::clone(&world),
+            registry: registry.contents(),
+        };
+        let server = bound.serve(Arc::new(control), Tls::Off, config.delay)?;
+        Ok(Self {
+            asked_to_stop,
+            world,
+            server,
+            registry,
+        })
+    }
+
+    /// `http://127.0.0.1:PORT`: the URL of every service of the Sigstore.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// The registry.
+    #[must_use]
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Who signs here.
+    #[must_use]
+    pub fn mint(&self) -> &Mint {
+        &self.world.mint
+    }
+
+    /// The trusted root that vouches for this sandbox: `trusted_root.json`.
+    #[must_use]
+    pub fn trusted_root(&self) -> Vec<u8> {
+        self.world.mint.trusted_root().bytes()
+    }
+
+    /// The services as clients are told of them (`signing_config.json`, version 0.2), with one log.
+    #[must_use]
+    pub fn signing_config(&self, log: mint::LogVersion, stamps: Stamps) -> Vec<u8> {
+        let start = self.world.mint.valid_from;
+        let service = |path: &str, version: u32| {
+            json!([{
+                "url": format!("{}{path}", self.url()),
+                "majorApiVersion": version,
+                "validFor": { "start": start },
+                "operator": "scgate sandbox",
+            }])
+        };
+        let version = match log {
+            mint::LogVersion::V1 => 1,
+            mint::LogVersion::V2 => 2,
+        };
+        let mut config = json!({
+            "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+            "caUrls": service("", 1),
+            "oidcUrls": service("/oidc/email", 1),
+            "rekorTlogUrls": service("", version),
+            "rekorTlogConfig": { "selector": "ANY" },
+        });
+        if let (Stamps::Rfc3161, Some(members)) = (stamps, config.as_object_mut()) {
+            let url = service("/api/v1/timestamp", 1);
+            members.insert("tsaUrls".to_owned(), url);
+            members.insert("tsaConfig".to_owned(), json!({ "selector": "ANY" }));
+        }
+        config.to_string().into_bytes()
+    }
+
+    /// A token with these claims; issuer, audience and times are filled in unless they are there.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::Mint`] when the crypto library fails.
+    pub fn token(
+        &self,
+        provider: Provider,
+        claims: Map<String, Value>,
+    ) -> Result<String, SandboxError> {
+        Ok(self.world.token(provider, claims, AUDIENCE)?)
+    }
+
+    /// Sets claims that `ACTIONS_ID_TOKEN_REQUEST_URL` gives from now on, over the typical ones.
+    pub fn run_as(&self, claims: Map<String, Value>) {
+        self.world.run_as(claims);
+    }
+
+    /// The end point that a step of a GitHub workflow asks for its token.
+    #[must_use]
+    pub fn actions_url(&self) -> String {
+        format!("{}/oidc/github/actions-token?api-version=2.0", self.url())
+    }
+
+    /// Makes the Sigstore misbehave from now on; the registry has faults of its own.
+    pub fn inject(&self, fault: Fault) {
+        self.server.inject(fault);
+    }
+
+    /// Makes it behave again.
+    pub fn clear_faults(&self) {
+        self.server.clear_faults();
+    }
+
+    /// Every request to the Sigstore so far.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Logged> {
+        self.server.requests()
+    }
+
+    /// Forgets the entries of all logs; the keys stay.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::State`] when the state cannot be written.
+    pub fn reset(&self) -> Result<(), SandboxError> {
+        Ok(self.world.reset()?)
+    }
+
+    /// Waits until somebody asks it to stop (`scgate sandbox stop`).
+    pub async fn asked_to_stop(&self) {
+        self.asked_to_stop.notified().await;
+    }
+
+    /// Ends all connections and waits until every task has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Crashed`] when a task panicked.
+    pub async fn stop(self) -> Result<(), SandboxError> {
+        let (services, registry) = (self.server.stop().await, self.registry.stop().await);
+        services?;
+        registry?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sandbox").field(&self.url()).finish()
+    }
+}
+
+/// Whether a signing configuration names the timestamp authority.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stamps {
+    /// It names none.
+    None,
+    /// It names the sandbox's.
+    Rfc3161,
+}
+
+/// Why a sandbox does not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SandboxError {
+    /// The crypto library failed.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// A server does not start, or crashed.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The state directory does not serve.
+    #[error(transparent)]
+    State(#[from] StateError),
+}

@@ -52,6 +52,12 @@ impl Timestamp {
         self.0.as_second() - i64::from(self.0.subsec_nanosecond() < 0)
     }
 
+    /// Whole milliseconds since 1970-01-01T00:00:00Z; zero before it.
+    #[must_use]
+    pub fn unix_milliseconds(self) -> u64 {
+        u64::try_from(self.0.as_millisecond()).unwrap_or(0)
+    }
+
     /// The point `seconds` later (earlier if negative), held at the ends of the range.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {

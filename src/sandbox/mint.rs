@@ -25,6 +25,7 @@ mod legacy;
 mod log;
 pub mod root;
 mod sct;
+mod store;
 mod timestamp;
 
 use ::base64::Engine;
@@ -86,9 +87,25 @@ pub use timestamp::TIMESTAMP_POLICY;
 pub use timestamp::TimestampAuthority;
 pub use timestamp::TimestampOrder;
 
-use body::Logged;
-use body::Verifier;
+pub(super) use body::Logged;
+pub(super) use body::Verifier;
+pub(super) use certificate::Issued;
+pub(super) use certificate::PublicHalf;
+pub(super) use certificate::random_serial;
+pub(super) use log::Place;
+pub(super) use sct::prefixed;
+pub(super) use store::StoredMint;
+
 use root::TrustedRoot;
+
+/// Where the CT log says it is.
+const CT_URL: &str = "https://ct.sandbox.test";
+/// The host of the Rekor v1 log.
+const REKOR1_HOST: &str = "rekor.sandbox.test";
+/// The tree of the Rekor v1 log.
+const REKOR1_TREE: u64 = 7_143_222_881_498_154_001;
+/// The host of the Rekor v2 log.
+const REKOR2_HOST: &str = "rekor2.sandbox.test";
 
 const YEAR: i64 = 365 * 24 * 60 * 60;
 
@@ -163,19 +180,13 @@ impl Mint {
             valid_from: from,
             valid_until: to,
             fulcio,
-            ct: CtLog::new(
-                "https://ct.sandbox.test",
-                SigningKey::generate(KeyKind::P256)?,
-            ),
+            ct: CtLog::new(CT_URL, SigningKey::generate(KeyKind::P256)?),
             rekor1: Log::v1(
-                "rekor.sandbox.test",
-                7_143_222_881_498_154_001,
+                REKOR1_HOST,
+                REKOR1_TREE,
                 SigningKey::generate(KeyKind::P256)?,
             ),
-            rekor2: Log::v2(
-                "rekor2.sandbox.test",
-                SigningKey::generate(KeyKind::Ed25519)?,
-            ),
+            rekor2: Log::v2(REKOR2_HOST, SigningKey::generate(KeyKind::Ed25519)?),
             tsa,
         })
     }
@@ -234,13 +245,17 @@ impl Mint {
             }),
             Content::Message(_) | Content::SimpleSigning(_) => None,
         };
+        let envelope_bytes = envelope.as_ref().map(Envelope::bytes).unwrap_or_default();
         let logged = Logged {
-            signed: &signed,
-            payload,
-            envelope: envelope.as_ref(),
-            signatures: &signatures,
-            verifier: &verifier,
-            key: key.kind(),
+            signed: (key.kind().hash(), key.kind().hash().of(&signed)),
+            payload_hash: HashKind::Sha256.of(payload),
+            envelope_hash: HashKind::Sha256.of(&envelope_bytes),
+            payload_type: order.envelope.payload_type.clone(),
+            signatures: signatures
+                .iter()
+                .map(|signature| (signature.clone(), verifier.clone()))
+                .collect(),
+            details: key.kind().details(),
         };
         let mut entries = Vec::new();
         for order in &order.entries {
@@ -248,14 +263,20 @@ impl Mint {
                 LogVersion::V1 => &self.rekor1,
                 LogVersion::V2 => &self.rekor2,
             };
-            entries.push(order.enter(order.log.as_ref().unwrap_or(own), &logged)?);
+            let natural = match (order.version, &envelope) {
+                (LogVersion::V1, Some(_)) => EntryKind::Dsse1,
+                (LogVersion::V1, None) => EntryKind::HashedRekord1,
+                (LogVersion::V2, _) => EntryKind::HashedRekord2,
+            };
+            let kind = order.kind.unwrap_or(natural);
+            entries.push(order.enter(order.log.as_ref().unwrap_or(own), kind, &logged)?);
         }
         let signature = signatures.first().cloned().unwrap_or_default();
         let mut timestamps = Vec::new();
         for order in &order.timestamps {
             let bytes = match &order.imprint {
                 Imprint::Bytes(bytes) => bytes.clone(),
-                Imprint::Envelope => envelope.as_ref().map(Envelope::bytes).unwrap_or_default(),
+                Imprint::Envelope => envelope_bytes.clone(),
                 Imprint::Signature => signature.clone(),
             };
             timestamps.push(order.stamp(&self.tsa, &bytes)?);
@@ -372,11 +393,11 @@ pub struct Minted {
 }
 
 /// Standard base64 with padding.
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

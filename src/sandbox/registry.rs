@@ -55,6 +55,7 @@ pub use config::TokenAuth;
 pub use config::User;
 pub use layout::Loaded;
 
+use super::image::Image;
 use super::server::Bound;
 use super::server::Fault;
 use super::server::Logged;
@@ -62,6 +63,7 @@ use super::server::Server;
 use super::server::ServerError;
 use crate::model::Digest;
 use service::Shared;
+use store::Store;
 
 /// A running registry. Dropping it ends it; [`Registry::stop`] also waits for the end.
 pub struct Registry {
@@ -196,6 +198,11 @@ impl Registry {
         self.shared.store().tags(repo).unwrap_or_default()
     }
 
+    /// Stores an image, under a tag when one is given.
+    pub fn put_image(&self, repo: &str, image: &Image, tag: Option<&str>) {
+        self.contents().put_image(repo, image, tag);
+    }
+
     /// Removes a blob.
     pub fn delete_blob(&self, repo: &str, digest: Digest) {
         self.shared.store().delete_blob(repo, digest);
@@ -230,8 +237,43 @@ impl Registry {
     }
 }
 
+/// What a registry holds, apart from its server.
+#[derive(Clone, Debug)]
+pub(super) struct Contents(Arc<Shared>);
+
+impl Contents {
+    /// `127.0.0.1:PORT`
+    pub(super) fn host(&self) -> String {
+        self.0.host()
+    }
+
+    /// Stores an image, under a tag when one is given.
+    pub(super) fn put_image(&self, repo: &str, image: &Image, tag: Option<&str>) {
+        let mut store = self.0.store();
+        for blob in &image.blobs {
+            store.put_blob(repo, Digest::sha256(blob), blob.clone().into());
+        }
+        for (media_type, manifest) in &image.manifests {
+            let digest = Digest::sha256(manifest);
+            store.put_manifest(repo, digest, media_type, manifest.clone().into());
+        }
+        if let Some(tag) = tag {
+            store.tag(repo, tag, image.index);
+        }
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&self) {
+        *self.0.store() = Store::default();
+    }
+}
+
 /// What it does wrong, and what it saw.
 impl Registry {
+    pub(super) fn contents(&self) -> Contents {
+        Contents(Arc::clone(&self.shared))
+    }
+
     /// Makes it misbehave from now on. Of several faults that meet a request the first one counts.
     pub fn inject(&self, fault: Fault) {
         self.server.inject(fault);

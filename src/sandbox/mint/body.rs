@@ -3,9 +3,7 @@
 use serde_json::Value;
 use serde_json::json;
 
-use super::Envelope;
 use super::HashKind;
-use super::KeyKind;
 use super::base64;
 use super::hex;
 use super::pem;
@@ -44,7 +42,7 @@ impl EntryKind {
 
 /// Who signed, as the log keeps it.
 #[derive(Clone, Debug)]
-pub(super) enum Verifier {
+pub(in crate::sandbox) enum Verifier {
     Certificate(Vec<u8>),
     PublicKey(Vec<u8>),
 }
@@ -59,29 +57,32 @@ impl Verifier {
         base64(text.as_bytes())
     }
 
-    fn rekor2(&self, kind: KeyKind) -> Value {
+    fn rekor2(&self, details: &str) -> Value {
         let (member, der) = match self {
             Self::Certificate(der) => ("x509Certificate", der),
             Self::PublicKey(der) => ("publicKey", der),
         };
-        json!({ "keyDetails": kind.details(), member: { "rawBytes": base64(der) } })
+        json!({ "keyDetails": details, member: { "rawBytes": base64(der) } })
     }
 }
 
 /// What a body is made of.
 #[derive(Clone, Debug)]
-pub(super) struct Logged<'a> {
-    /// What the signature is over: payload or pre-authentication encoding.
-    pub(super) signed: &'a [u8],
-    pub(super) payload: &'a [u8],
-    pub(super) envelope: Option<&'a Envelope>,
-    pub(super) signatures: &'a [Vec<u8>],
-    pub(super) verifier: &'a Verifier,
-    pub(super) key: KeyKind,
+pub(in crate::sandbox) struct Logged {
+    /// The hash of what the signature is over: payload or pre-authentication encoding.
+    pub(in crate::sandbox) signed: (HashKind, Vec<u8>),
+    /// SHA-256 of the payload.
+    pub(in crate::sandbox) payload_hash: Vec<u8>,
+    /// SHA-256 of the envelope's JSON.
+    pub(in crate::sandbox) envelope_hash: Vec<u8>,
+    pub(in crate::sandbox) payload_type: String,
+    pub(in crate::sandbox) signatures: Vec<(Vec<u8>, Verifier)>,
+    /// The `keyDetails` of Rekor v2.
+    pub(in crate::sandbox) details: &'static str,
 }
 
-impl Logged<'_> {
-    pub(super) fn body(&self, kind: EntryKind) -> Value {
+impl Logged {
+    pub(in crate::sandbox) fn body(&self, kind: EntryKind) -> Value {
         let (name, version) = kind.name();
         let spec = match kind {
             EntryKind::Dsse1 => self.dsse1(),
@@ -89,24 +90,35 @@ impl Logged<'_> {
             EntryKind::HashedRekord1 => self.hashed_rekord1(),
             EntryKind::HashedRekord2 => self.hashed_rekord2(),
             EntryKind::Intoto1 => json!({
-                "content": { "hash": self.envelope_hash(), "payloadHash": self.payload_hash() },
-                "publicKey": self.verifier.rekor1(),
+                "content": {
+                    "hash": sha256(&self.envelope_hash),
+                    "payloadHash": sha256(&self.payload_hash),
+                },
+                "publicKey": self.verifier().map(Verifier::rekor1).unwrap_or_default(),
             }),
             EntryKind::Intoto2 => self.intoto2(),
         };
         json!({ "apiVersion": version, "kind": name, "spec": spec })
     }
 
+    fn verifier(&self) -> Option<&Verifier> {
+        self.signatures.first().map(|(_, verifier)| verifier)
+    }
+
     fn dsse1(&self) -> Value {
-        let mut signatures: Vec<_> = self.signatures.iter().map(|s| base64(s)).collect();
+        let mut signatures: Vec<_> = self
+            .signatures
+            .iter()
+            .map(|(signature, verifier)| (base64(signature), verifier.rekor1()))
+            .collect();
         signatures.sort();
         let signatures: Vec<_> = signatures
             .into_iter()
-            .map(|s| json!({ "signature": s, "verifier": self.verifier.rekor1() }))
+            .map(|(signature, verifier)| json!({ "signature": signature, "verifier": verifier }))
             .collect();
         json!({
-            "envelopeHash": self.envelope_hash(),
-            "payloadHash": self.payload_hash(),
+            "envelopeHash": sha256(&self.envelope_hash),
+            "payloadHash": sha256(&self.payload_hash),
             "signatures": signatures,
         })
     }
@@ -115,39 +127,41 @@ impl Logged<'_> {
         let signatures: Vec<_> = self
             .signatures
             .iter()
-            .map(|s| json!({ "content": base64(s), "verifier": self.verifier.rekor2(self.key) }))
+            .map(|(signature, verifier)| {
+                json!({
+                    "content": base64(signature),
+                    "verifier": verifier.rekor2(self.details),
+                })
+            })
             .collect();
-        let hash = base64(&HashKind::Sha256.of(self.payload));
         json!({ "dsseV002": {
-            "payloadHash": { "algorithm": HashKind::Sha256.protobuf(), "digest": hash },
+            "payloadHash": {
+                "algorithm": HashKind::Sha256.protobuf(),
+                "digest": base64(&self.payload_hash),
+            },
             "signatures": signatures,
         } })
     }
 
     fn hashed_rekord1(&self) -> Value {
-        let hash = self.key.hash();
+        let (kind, value) = &self.signed;
+        let verifier = self.verifier().map(Verifier::rekor1).unwrap_or_default();
         json!({
-            "data": { "hash": {
-                "algorithm": hash.rekor1(),
-                "value": hex(&hash.of(self.signed)),
-            } },
+            "data": { "hash": { "algorithm": kind.rekor1(), "value": hex(value) } },
             "signature": {
                 "content": self.first_signature(),
-                "publicKey": { "content": self.verifier.rekor1() },
+                "publicKey": { "content": verifier },
             },
         })
     }
 
     fn hashed_rekord2(&self) -> Value {
-        let hash = self.key.hash();
+        let (kind, value) = &self.signed;
         json!({ "hashedRekordV002": {
-            "data": {
-                "algorithm": hash.protobuf(),
-                "digest": base64(&hash.of(self.signed)),
-            },
+            "data": { "algorithm": kind.protobuf(), "digest": base64(value) },
             "signature": {
                 "content": self.first_signature(),
-                "verifier": self.verifier.rekor2(self.key),
+                "verifier": self.verifier().map(|verifier| verifier.rekor2(self.details)),
             },
         } })
     }
@@ -157,34 +171,26 @@ impl Logged<'_> {
             .signatures
             .iter()
             // Rekor stores the base64 text of the signature, encoded once more.
-            .map(|s| {
+            .map(|(signature, verifier)| {
                 json!({
-                    "publicKey": self.verifier.rekor1(),
-                    "sig": base64(base64(s).as_bytes()),
+                    "publicKey": verifier.rekor1(),
+                    "sig": base64(base64(signature).as_bytes()),
                 })
             })
             .collect();
-        let payload_type = self.envelope.map_or("", |e| &e.payload_type);
         json!({ "content": {
-            "envelope": { "payloadType": payload_type, "signatures": signatures },
-            "hash": self.envelope_hash(),
-            "payloadHash": self.payload_hash(),
+            "envelope": { "payloadType": self.payload_type, "signatures": signatures },
+            "hash": sha256(&self.envelope_hash),
+            "payloadHash": sha256(&self.payload_hash),
         } })
     }
 
     fn first_signature(&self) -> String {
-        base64(self.signatures.first().map_or(&[], Vec::as_slice))
-    }
-
-    fn envelope_hash(&self) -> Value {
-        sha256(&self.envelope.map(Envelope::bytes).unwrap_or_default())
-    }
-
-    fn payload_hash(&self) -> Value {
-        sha256(self.payload)
+        let first = self.signatures.first();
+        base64(first.map_or(&[], |(signature, _)| signature.as_slice()))
     }
 }
 
-fn sha256(bytes: &[u8]) -> Value {
-    json!({ "algorithm": "sha256", "value": hex(&HashKind::Sha256.of(bytes)) })
+fn sha256(value: &[u8]) -> Value {
+    json!({ "algorithm": "sha256", "value": hex(value) })
 }

@@ -300,6 +300,33 @@ pub struct CertifiedKey {
     pub certificate: Vec<u8>,
 }
 
+/// A certificate for a key that somebody else holds.
+#[derive(Clone, Debug)]
+pub(in crate::sandbox) struct Issued {
+    pub(in crate::sandbox) certificate: Vec<u8>,
+    /// What the logs of its SCTs keep of it: a `MerkleTreeLeaf` (RFC 6962, 3.4) for each.
+    pub(in crate::sandbox) leaves: Vec<Vec<u8>>,
+    serial: Vec<u8>,
+}
+
+/// The public half of a key that is certified.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::sandbox) struct PublicHalf<'a> {
+    /// DER `SubjectPublicKeyInfo`.
+    pub(in crate::sandbox) spki: &'a [u8],
+    /// Its bits alone.
+    pub(in crate::sandbox) raw: &'a [u8],
+}
+
+impl<'a> From<&'a SigningKey> for PublicHalf<'a> {
+    fn from(key: &'a SigningKey) -> Self {
+        Self {
+            spki: key.spki(),
+            raw: key.raw(),
+        }
+    }
+}
+
 impl CertifiedKey {
     /// A key with a certificate of its own making.
     ///
@@ -307,7 +334,18 @@ impl CertifiedKey {
     ///
     /// [`MintError`] when the crypto library fails.
     pub fn self_signed(order: &CertificateOrder, key: &SigningKey) -> Result<Self, MintError> {
-        issue(key, &subject(order), order, key, None)
+        let issued = issue(key, &subject(order), order, key.into(), None)?;
+        Ok(Self::new(issued, order, key, subject(order)))
+    }
+
+    fn new(issued: Issued, order: &CertificateOrder, key: &SigningKey, issuer: Vec<u8>) -> Self {
+        Self {
+            key: key.clone(),
+            subject: subject(order),
+            issuer,
+            serial: issued.serial,
+            certificate: issued.certificate,
+        }
     }
 
     /// Certifies `key` as `order` says. The SCTs are by `ct` where the order names no other log.
@@ -321,6 +359,17 @@ impl CertifiedKey {
         key: &SigningKey,
         ct: Option<&CtLog>,
     ) -> Result<Self, MintError> {
+        let issued = self.certify_key(order, key.into(), ct)?;
+        Ok(Self::new(issued, order, key, self.subject.clone()))
+    }
+
+    /// The same for a key of which only the public half is here.
+    pub(in crate::sandbox) fn certify_key(
+        &self,
+        order: &CertificateOrder,
+        key: PublicHalf<'_>,
+        ct: Option<&CtLog>,
+    ) -> Result<Issued, MintError> {
         issue(&self.key, &self.subject, order, key, ct)
     }
 }
@@ -336,9 +385,9 @@ fn issue(
     issuer: &SigningKey,
     issuer_name: &[u8],
     order: &CertificateOrder,
-    key: &SigningKey,
+    key: PublicHalf<'_>,
     ct: Option<&CtLog>,
-) -> Result<CertifiedKey, MintError> {
+) -> Result<Issued, MintError> {
     let serial = match &order.serial {
         Some(serial) => serial.clone(),
         None => random_serial()?,
@@ -359,16 +408,18 @@ fn issue(
             issuer_name.to_vec(),
             der::sequence(&[der::time(order.not_before), der::time(order.not_after)]),
             subject(order),
-            order.spki.on(key.spki().to_vec()),
+            order.spki.on(key.spki.to_vec()),
         ]);
         if !extensions.is_empty() {
             fields.push(der::explicit(3, &der::sequence(extensions)));
         }
         order.tbs.on(der::sequence(&fields))
     };
+    let mut leaves = Vec::new();
     if !order.scts.is_empty() {
         let precertificate = build(&extensions);
-        let list = sct::list(&order.scts, ct, issuer, &precertificate)?;
+        let (list, logged) = sct::list(&order.scts, ct, issuer, &precertificate)?;
+        leaves = logged;
         let list = order.sct_list.on(list);
         let extension = Extension::new(sct::EXTENSION, der::octet_string(&list));
         extensions.push(extension.encode());
@@ -377,17 +428,15 @@ fn issue(
     let signature = issuer.sign(&order.signed.on(tbs.clone()))?;
     let certificate = der::sequence(&[tbs, algorithm, der::bit_string(&signature)]);
     let certificate = order.encoded.on(certificate);
-    Ok(CertifiedKey {
-        key: key.clone(),
-        subject: subject(order),
-        issuer: issuer_name.to_vec(),
-        serial,
+    Ok(Issued {
         certificate,
+        leaves,
+        serial,
     })
 }
 
 /// Everything but the SCT list, in Fulcio's order.
-fn extensions(order: &CertificateOrder, issuer: &SigningKey, key: &SigningKey) -> Vec<Vec<u8>> {
+fn extensions(order: &CertificateOrder, issuer: &SigningKey, key: PublicHalf<'_>) -> Vec<Vec<u8>> {
     let mut out = Vec::new();
     let mut add = |oid: &str, critical: bool, value: Vec<u8>| {
         let extension = Extension {
@@ -420,7 +469,7 @@ fn extensions(order: &CertificateOrder, issuer: &SigningKey, key: &SigningKey) -
         add("2.5.29.19", true, der::sequence(&parts));
     }
     if order.version == Some(2) {
-        let own = HashKind::Sha1.of(key.raw());
+        let own = HashKind::Sha1.of(key.raw);
         let above = HashKind::Sha1.of(issuer.raw());
         add("2.5.29.14", false, der::octet_string(&own));
         add(
@@ -440,7 +489,7 @@ fn extensions(order: &CertificateOrder, issuer: &SigningKey, key: &SigningKey) -
 }
 
 /// Twenty bytes that are a positive INTEGER in its shortest form.
-fn random_serial() -> Result<Vec<u8>, MintError> {
+pub(in crate::sandbox) fn random_serial() -> Result<Vec<u8>, MintError> {
     let mut serial = vec![0; 20];
     rand::fill(&mut serial)?;
     if let Some(first) = serial.first_mut() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::Pkcs8V1Der;
 use aws_lc_rs::encoding::PublicKeyX509Der;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -13,6 +14,7 @@ use aws_lc_rs::signature::ECDSA_P256K1_SHA256_ASN1_SIGNING;
 use aws_lc_rs::signature::ECDSA_P384_SHA384_ASN1_SIGNING;
 use aws_lc_rs::signature::ECDSA_P521_SHA512_ASN1_SIGNING;
 use aws_lc_rs::signature::EcdsaKeyPair;
+use aws_lc_rs::signature::EcdsaSigningAlgorithm;
 use aws_lc_rs::signature::Ed25519KeyPair;
 use aws_lc_rs::signature::KeyPair;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
@@ -60,6 +62,16 @@ impl KeyKind {
             Self::P384 => "PKIX_ECDSA_P384_SHA_384",
             Self::P521 => "PKIX_ECDSA_P521_SHA_512",
             Self::Rsa2048 => "PKIX_RSA_PKCS1V15_2048_SHA256",
+        }
+    }
+
+    const fn ecdsa(self) -> Option<&'static EcdsaSigningAlgorithm> {
+        match self {
+            Self::P256 => Some(&ECDSA_P256_SHA256_ASN1_SIGNING),
+            Self::P256K1 => Some(&ECDSA_P256K1_SHA256_ASN1_SIGNING),
+            Self::P384 => Some(&ECDSA_P384_SHA384_ASN1_SIGNING),
+            Self::P521 => Some(&ECDSA_P521_SHA512_ASN1_SIGNING),
+            Self::Ed25519 | Self::Rsa2048 => None,
         }
     }
 
@@ -158,25 +170,58 @@ impl SigningKey {
     ///
     /// [`MintError`] when the crypto library fails.
     pub fn generate(kind: KeyKind) -> Result<Self, MintError> {
-        let ecdsa = match kind {
-            KeyKind::P256 => &ECDSA_P256_SHA256_ASN1_SIGNING,
-            KeyKind::P256K1 => &ECDSA_P256K1_SHA256_ASN1_SIGNING,
-            KeyKind::P384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
-            KeyKind::P521 => &ECDSA_P521_SHA512_ASN1_SIGNING,
-            KeyKind::Ed25519 => {
+        let Some(ecdsa) = kind.ecdsa() else {
+            if kind == KeyKind::Ed25519 {
                 let pair = Ed25519KeyPair::generate()?;
                 let public = pair.public_key();
                 let (raw, spki) = (public.as_ref().to_vec(), spki(public)?);
                 return Ok(Self::new(kind, Pair::Ed25519(pair), raw, spki));
             }
-            KeyKind::Rsa2048 => {
-                let pair = RsaKeyPair::generate(KeySize::Rsa2048)?;
-                let public = pair.public_key();
-                let (raw, spki) = (public.as_ref().to_vec(), spki(public)?);
-                return Ok(Self::new(kind, Pair::Rsa(pair), raw, spki));
-            }
+            let pair = RsaKeyPair::generate(KeySize::Rsa2048)?;
+            let public = pair.public_key();
+            let (raw, spki) = (public.as_ref().to_vec(), spki(public)?);
+            return Ok(Self::new(kind, Pair::Rsa(pair), raw, spki));
         };
         let pair = EcdsaKeyPair::generate(ecdsa)?;
+        let public = pair.public_key();
+        let (raw, spki) = (public.as_ref().to_vec(), spki(public)?);
+        Ok(Self::new(kind, Pair::Ecdsa(pair), raw, spki))
+    }
+
+    /// The private key as PKCS #8 DER, to be kept in a file.
+    ///
+    /// # Errors
+    ///
+    /// [`MintError`] when the crypto library fails.
+    pub fn to_pkcs8(&self) -> Result<Vec<u8>, MintError> {
+        let der = match &*self.pair {
+            Pair::Ecdsa(pair) => pair.to_pkcs8v1()?.as_ref().to_vec(),
+            Pair::Ed25519(pair) => pair.to_pkcs8v1()?.as_ref().to_vec(),
+            Pair::Rsa(pair) => AsDer::<Pkcs8V1Der<'_>>::as_der(pair)?.as_ref().to_vec(),
+        };
+        Ok(der)
+    }
+
+    /// Reads what [`SigningKey::to_pkcs8`] gave.
+    ///
+    /// # Errors
+    ///
+    /// [`MintError`] for bytes that are no such key of this kind.
+    pub fn from_pkcs8(kind: KeyKind, der: &[u8]) -> Result<Self, MintError> {
+        let rejected = |_| MintError::Crypto;
+        let Some(ecdsa) = kind.ecdsa() else {
+            if kind == KeyKind::Ed25519 {
+                let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(rejected)?;
+                let public = pair.public_key();
+                let (raw, spki) = (public.as_ref().to_vec(), spki(public)?);
+                return Ok(Self::new(kind, Pair::Ed25519(pair), raw, spki));
+            }
+            let pair = RsaKeyPair::from_pkcs8(der).map_err(rejected)?;
+            let public = pair.public_key();
+            let (raw, spki) = (public.as_ref().to_vec(), spki(public)?);
+            return Ok(Self::new(kind, Pair::Rsa(pair), raw, spki));
+        };
+        let pair = EcdsaKeyPair::from_pkcs8(ecdsa, der).map_err(rejected)?;
         let public = pair.public_key();
         let (raw, spki) = (public.as_ref().to_vec(), spki(public)?);
         Ok(Self::new(kind, Pair::Ecdsa(pair), raw, spki))

@@ -214,17 +214,45 @@ impl EntryOrder {
         self.proof.as_mut()?.checkpoint.as_mut()
     }
 
-    pub(super) fn enter(&self, log: &Log, logged: &Logged<'_>) -> Result<Entry, MintError> {
-        let natural = match (log.version, logged.envelope) {
-            (LogVersion::V1, Some(_)) => EntryKind::Dsse1,
-            (LogVersion::V1, None) => EntryKind::HashedRekord1,
-            (LogVersion::V2, _) => EntryKind::HashedRekord2,
+    pub(super) fn enter(
+        &self,
+        log: &Log,
+        kind: EntryKind,
+        logged: &Logged,
+    ) -> Result<Entry, MintError> {
+        let body = self.body_of(kind, logged);
+        let leaves: Vec<Vec<u8>> = (0..self.tree_size)
+            .map(|place| match place == self.index {
+                true => leaf(&body),
+                false => leaf(format!("neighbour {place}").as_bytes()),
+            })
+            .collect();
+        let index = usize::try_from(self.index).unwrap_or(usize::MAX);
+        let place = Place {
+            index: self.index.into(),
+            size: self.tree_size.into(),
+            root: root(&leaves),
+            path: path(&leaves, index),
         };
-        let kind = self.kind.unwrap_or(natural);
-        let (name, version) = kind.name();
+        self.seal(log, kind, body, place)
+    }
+
+    /// What the log keeps: the canonical body, as changed by this order.
+    pub(in crate::sandbox) fn body_of(&self, kind: EntryKind, logged: &Logged) -> Vec<u8> {
         let body = canonical(self.body.on(logged.body(kind)));
-        let body = self.body_bytes.on(body);
-        let log_index = i64::from(self.shard_offset) + i64::from(self.index);
+        self.body_bytes.on(body)
+    }
+
+    /// Promise, proof and checkpoint for a body that stands at a place in the log.
+    pub(in crate::sandbox) fn seal(
+        &self,
+        log: &Log,
+        kind: EntryKind,
+        body: Vec<u8>,
+        place: Place,
+    ) -> Result<Entry, MintError> {
+        let (name, version) = kind.name();
+        let log_index = i64::from(self.shard_offset) + place.index;
         let promise = match &self.promise {
             Some(order) => {
                 let signed = canonical(order.signed.on(json!({
@@ -238,7 +266,7 @@ impl EntryOrder {
             None => None,
         };
         let proof = match &self.proof {
-            Some(order) => Some(self.prove(order, log, &body)?),
+            Some(order) => Some(order.prove(log, place)?),
             None => None,
         };
         Ok(Entry {
@@ -252,33 +280,43 @@ impl EntryOrder {
             body,
         })
     }
+}
 
-    fn prove(&self, order: &ProofOrder, log: &Log, body: &[u8]) -> Result<Proof, MintError> {
-        let leaves: Vec<Vec<u8>> = (0..self.tree_size)
-            .map(|place| match place == self.index {
-                true => leaf(body),
-                false => leaf(format!("neighbour {place}").as_bytes()),
-            })
-            .collect();
-        let index = usize::try_from(self.index).unwrap_or(usize::MAX);
-        let mut proof = order.edit.on(Proof {
-            log_index: self.index.into(),
-            root: root(&leaves),
-            tree_size: self.tree_size.into(),
-            hashes: path(&leaves, index),
+/// Where an entry stands in a tree, and the way to its root.
+#[derive(Clone, Debug)]
+pub(in crate::sandbox) struct Place {
+    pub(in crate::sandbox) index: i64,
+    pub(in crate::sandbox) size: i64,
+    pub(in crate::sandbox) root: Vec<u8>,
+    pub(in crate::sandbox) path: Vec<Vec<u8>>,
+}
+
+impl ProofOrder {
+    fn prove(&self, log: &Log, place: Place) -> Result<Proof, MintError> {
+        let mut proof = self.edit.on(Proof {
+            log_index: place.index,
+            root: place.root,
+            tree_size: place.size,
+            hashes: place.path,
             checkpoint: None,
         });
-        if let Some(order) = &order.checkpoint {
-            proof.checkpoint = Some(order.write(log, &proof)?);
+        if let Some(order) = &self.checkpoint {
+            proof.checkpoint = Some(order.write(log, proof.tree_size, &proof.root)?);
         }
         Ok(proof)
     }
 }
 
 impl CheckpointOrder {
-    fn write(&self, log: &Log, proof: &Proof) -> Result<String, MintError> {
+    /// The checkpoint of a tree.
+    pub(in crate::sandbox) fn write(
+        &self,
+        log: &Log,
+        size: i64,
+        root: &[u8],
+    ) -> Result<String, MintError> {
         let origin = self.origin.as_ref().unwrap_or(&log.origin);
-        let text = format!("{origin}\n{}\n{}\n", proof.tree_size, base64(&proof.root));
+        let text = format!("{origin}\n{size}\n{}\n", base64(root));
         let text = self.text.on(text);
         let key = self.key.as_ref().unwrap_or(&log.key);
         let signature = key.sign(text.as_bytes())?;

@@ -69,41 +69,46 @@ impl SctOrder {
         log: &CtLog,
         issuer: &SigningKey,
         precertificate: &[u8],
-    ) -> Result<Vec<u8>, MintError> {
+    ) -> Result<(Vec<u8>, Vec<u8>), MintError> {
         let mut signed = vec![self.version, 0];
         signed.extend(self.timestamp.to_be_bytes());
         signed.extend([0, 1]);
         signed.extend(HashKind::Sha256.of(issuer.spki()));
         signed.extend(prefixed(3, precertificate));
         signed.extend(prefixed(2, &self.extensions));
-        let signature = log.key.sign(&self.signed.on(signed))?;
+        let signature = log.key.sign(&self.signed.on(signed.clone()))?;
         let mut sct = vec![self.version];
         sct.extend_from_slice(&log.id);
         sct.extend(self.timestamp.to_be_bytes());
         sct.extend(prefixed(2, &self.extensions));
         sct.extend(self.algorithm);
         sct.extend(prefixed(2, &signature));
-        Ok(sct)
+        // What is signed (RFC 6962, 3.2) has the bytes of the leaf that the log keeps (3.4): the
+        // signature type and the leaf type are both zero.
+        Ok((sct, signed))
     }
 }
 
-/// The TLS-encoded list over a `TBSCertificate` without the list.
+/// The TLS-encoded list over a `TBSCertificate` without the list, and the `MerkleTreeLeaf` of each.
 pub(super) fn list(
     orders: &[SctOrder],
     log: Option<&CtLog>,
     issuer: &SigningKey,
     precertificate: &[u8],
-) -> Result<Vec<u8>, MintError> {
+) -> Result<(Vec<u8>, Vec<Vec<u8>>), MintError> {
     let mut content = Vec::new();
+    let mut leaves = Vec::new();
     for order in orders {
         let log = order.log.as_ref().or(log).ok_or(MintError::NoCtLog)?;
-        content.extend(prefixed(2, &order.serialize(log, issuer, precertificate)?));
+        let (sct, leaf) = order.serialize(log, issuer, precertificate)?;
+        content.extend(prefixed(2, &sct));
+        leaves.push(leaf);
     }
-    Ok(prefixed(2, &content))
+    Ok((prefixed(2, &content), leaves))
 }
 
 /// `bytes` after their length in `width` bytes.
-fn prefixed(width: usize, bytes: &[u8]) -> Vec<u8> {
+pub(in crate::sandbox) fn prefixed(width: usize, bytes: &[u8]) -> Vec<u8> {
     let length = bytes.len().to_be_bytes();
     let skip = length.len().saturating_sub(width);
     let mut out: Vec<u8> = length.into_iter().skip(skip).collect();

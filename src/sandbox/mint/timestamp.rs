@@ -58,8 +58,8 @@ pub struct TimestampOrder {
     pub serial: Option<Vec<u8>>,
     /// The accuracy in seconds.
     pub accuracy: Option<u8>,
-    /// The nonce.
-    pub nonce: Option<u64>,
+    /// The content bytes of the nonce.
+    pub nonce: Option<Vec<u8>>,
     /// The `TSTInfo`.
     pub info: Hook<Vec<u8>>,
     /// DER certificates to send along.
@@ -117,8 +117,21 @@ impl TimestampOrder {
         authority: &TimestampAuthority,
         bytes: &[u8],
     ) -> Result<Vec<u8>, MintError> {
+        self.stamp_hash(authority, &self.hash.of(bytes))
+    }
+
+    /// The same over something of which only the hash is known.
+    ///
+    /// # Errors
+    ///
+    /// [`MintError`] when the crypto library fails.
+    pub fn stamp_hash(
+        &self,
+        authority: &TimestampAuthority,
+        hash: &[u8],
+    ) -> Result<Vec<u8>, MintError> {
         let signer = &self.authority.as_ref().unwrap_or(authority).leaf;
-        let content = self.info.on(self.tst_info(signer, bytes)?);
+        let content = self.info.on(self.tst_info(signer, hash)?);
         let hash = signer.key.kind().hash();
         let mut signers = Vec::new();
         for _ in 0..self.signers {
@@ -140,13 +153,13 @@ impl TimestampOrder {
         ]))
     }
 
-    fn tst_info(&self, signer: &CertifiedKey, bytes: &[u8]) -> Result<Vec<u8>, MintError> {
+    fn tst_info(&self, signer: &CertifiedKey, hash: &[u8]) -> Result<Vec<u8>, MintError> {
         let mut parts = vec![
             der::integer(1),
             der::oid(&self.policy),
             der::sequence(&[
                 der::algorithm_null(self.hash.oid()),
-                der::octet_string(&self.hash.of(bytes)),
+                der::octet_string(hash),
             ]),
             match &self.serial {
                 Some(serial) => der::integer_bytes(serial),
@@ -161,8 +174,8 @@ impl TimestampOrder {
         if let Some(seconds) = self.accuracy {
             parts.push(der::sequence(&[der::integer(seconds.into())]));
         }
-        if let Some(nonce) = self.nonce {
-            parts.push(der::integer(nonce));
+        if let Some(nonce) = &self.nonce {
+            parts.push(der::integer_bytes(nonce));
         }
         parts.push(der::explicit(0, &der::explicit(4, &signer.subject)));
         Ok(der::sequence(&parts))

@@ -41,6 +41,11 @@ impl Shared {
         }
     }
 
+    /// `127.0.0.1:PORT`
+    pub(super) fn host(&self) -> String {
+        self.address.to_string()
+    }
+
     pub(super) fn url(&self) -> String {
         self.config.tls.url(self.address)
     }

@@ -98,7 +98,7 @@ pub(super) const ROWS: &[Row] = &[
     // The signer is the one of the trusted root, found by name and key: the attribute adds nothing.
     allowed("certificate attribute of another certificate", Rekor2, Change::Order(|o| attributes(o).certificate_hash = Hook::new(|h: &mut Vec<u8>| h.reverse()))),
     allowed("another policy", Rekor2, Change::Order(|o| stamp(o).policy = "1.2.3.4".into())),
-    allowed("no accuracy, a nonce", Rekor2, Change::Order(|o| { stamp(o).accuracy = None; stamp(o).nonce = Some(42); })),
+    allowed("no accuracy, a nonce", Rekor2, Change::Order(|o| { stamp(o).accuracy = None; stamp(o).nonce = Some(vec![42]); })),
     denied("LOG-04 token a second ahead of now", Rekor2, Change::Order(|o| stamp(o).time = after(1)), Code::TimeInFuture),
     denied("row 28 one of two tokens is of other bytes", Rekor2, Change::Order(|o| o.timestamps.push(TimestampOrder { imprint: Imprint::Bytes(vec![1]), ..TimestampOrder::new(now()) })), Code::TimestampMismatch),
     allowed("G3 a token of a stranger beside a known one", Rekor2, Change::Order(|o| o.timestamps.push(TimestampOrder { authority: Some(stranger().tsa.clone()), ..TimestampOrder::new(now()) }))),

@@ -1,0 +1,100 @@
+//! What a running sandbox is told from outside: images, faults, a fresh start.
+//!
+//! `POST /sandbox/image?repository=&tag=&text=`, `POST /sandbox/fault` and `DELETE /sandbox/fault`,
+//! `POST /sandbox/reset`, `POST /sandbox/stop`. Everything else goes to the services. Whoever reaches the loopback of the
+//! machine may do all of this: it is a test world.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use serde_json::json;
+use tokio::sync::Notify;
+
+use super::image::Image;
+use super::registry::Contents;
+use super::server::Answer;
+use super::server::Asked;
+use super::server::Service;
+use super::server::Strike;
+use super::server::member;
+use super::server::members;
+use super::sigstore::World;
+use crate::model::Reference;
+
+/// The services with their controls.
+pub(super) struct Control {
+    pub(super) asked_to_stop: Arc<Notify>,
+    pub(super) world: Arc<World>,
+    pub(super) registry: Contents,
+}
+
+impl Control {
+    fn control(&self, path: &str, asked: &Asked<'_>) -> Answer {
+        match (path, asked.method.as_str()) {
+            ("image", "POST") => self.image(asked),
+            ("reset", "POST") => self.reset(),
+            ("stop", "POST") => {
+                self.asked_to_stop.notify_one();
+                Answer::new(StatusCode::ACCEPTED)
+            }
+            ("image" | "reset" | "stop", _) => refused(StatusCode::METHOD_NOT_ALLOWED, "POST it"),
+            _ => refused(StatusCode::NOT_FOUND, "no such control"),
+        }
+    }
+
+    fn image(&self, asked: &Asked<'_>) -> Answer {
+        let query = members(asked.query);
+        let text = |name, default| member(&query, name).unwrap_or(default);
+        let repository = text("repository", "sandbox/hello");
+        let tag = text("tag", "latest");
+        let host = self.registry.host();
+        let named = format!("{host}/{repository}:{tag}");
+        if Reference::parse(&named).is_err() {
+            return refused(StatusCode::BAD_REQUEST, "no such repository name or tag");
+        }
+        let image = Image::new(text("text", "hello"));
+        self.registry.put_image(repository, &image, Some(tag));
+        let body = json!({
+            "reference": format!("{host}/{repository}@{}", image.index),
+            "tag": named,
+            "digest": image.index,
+            "platforms": image.platforms,
+        });
+        Answer::json(StatusCode::CREATED, "application/json", &body)
+    }
+
+    fn reset(&self) -> Answer {
+        if let Err(error) = self.world.reset() {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            return refused(status, &error.to_string());
+        }
+        self.registry.clear();
+        Answer::new(StatusCode::NO_CONTENT)
+    }
+}
+
+fn refused(status: StatusCode, message: &str) -> Answer {
+    let body = json!({ "code": status.as_u16(), "message": message });
+    Answer::json(status, "application/json", &body)
+}
+
+impl Service for Control {
+    fn answer(&self, asked: &Asked<'_>, strike: &Strike<'_>) -> Answer {
+        match asked.path.strip_prefix("/sandbox/") {
+            Some(path) => self.control(path, asked),
+            None => self.world.answer(asked, strike),
+        }
+    }
+
+    fn refuse(&self, status: StatusCode, message: &str) -> Answer {
+        self.world.refuse(status, message)
+    }
+
+    fn challenge(&self, challenge: &str) -> Answer {
+        self.world.challenge(challenge)
+    }
+
+    fn scope(&self, path: &str) -> Option<String> {
+        self.world.scope(path)
+    }
+}

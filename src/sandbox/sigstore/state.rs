@@ -1,0 +1,325 @@
+//! What a sandbox keeps in a directory: keys and certificates, and the entries of its logs.
+//!
+//! `keys.json` is written once. The logs are files to which one line is added for each entry before
+//! anybody hears of the entry. A last line without its end is one that nobody was told of, and is
+//! dropped; anything else that does not read back is damage, and the sandbox does not start on it.
+
+use std::fs;
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::io;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use serde::Deserialize;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Actors;
+use super::World;
+use super::ct::CtState;
+use super::fulcio::bytes;
+use super::lock;
+use super::rekor1::Rekor1State;
+use super::rekor1::Stored;
+use super::rekor2::Rekor2State;
+use crate::model::Timestamp;
+use crate::sandbox::mint::EntryKind;
+use crate::sandbox::mint::KeyKind;
+use crate::sandbox::mint::Mint;
+use crate::sandbox::mint::MintError;
+use crate::sandbox::mint::SigningKey;
+use crate::sandbox::mint::StoredMint;
+use crate::sandbox::mint::base64;
+
+/// The largest file of keys, in bytes.
+const KEYS: u64 = 1 << 20;
+
+/// A directory that a sandbox keeps its state in.
+#[derive(Debug)]
+pub(in crate::sandbox) struct State {
+    dir: PathBuf,
+    ct: Mutex<File>,
+    rekor1: Mutex<File>,
+    rekor2: Mutex<File>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Keys {
+    /// What the file is, for whoever finds it.
+    note: String,
+    issuer: String,
+    mint: StoredMint,
+}
+
+#[derive(Deserialize, Serialize)]
+struct CtLine {
+    leaf: String,
+    extra: String,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Rekor1Line {
+    kind: String,
+    version: String,
+    time: i64,
+    body: String,
+    keys: Vec<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Rekor2Line {
+    body: String,
+}
+
+impl State {
+    /// Opens a directory, or makes it, and gives back who acts in it: new actors, or those that are
+    /// kept there.
+    pub(in crate::sandbox) fn open(
+        dir: &Path,
+        now: Timestamp,
+    ) -> Result<(Self, Actors), StateError> {
+        fs::create_dir_all(dir).map_err(|source| StateError::Unwritable {
+            path: dir.to_owned(),
+            source,
+        })?;
+        let path = dir.join("keys.json");
+        let actors = match fs::metadata(&path) {
+            Ok(about) if about.len() > KEYS => return Err(StateError::damaged(&path, 1)),
+            Ok(_) => read_keys(&path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => make_keys(&path, now)?,
+            Err(source) => return Err(StateError::Unreadable { path, source }),
+        };
+        let open = |name: &str| {
+            let path = dir.join(name);
+            let file = OpenOptions::new().create(true).append(true).open(&path);
+            file.map(Mutex::new)
+                .map_err(|source| StateError::Unwritable { path, source })
+        };
+        let state = Self {
+            ct: open("ct.jsonl")?,
+            rekor1: open("rekor1.jsonl")?,
+            rekor2: open("rekor2.jsonl")?,
+            dir: dir.to_owned(),
+        };
+        Ok((state, actors))
+    }
+
+    /// Reads the logs.
+    pub(super) fn load(
+        &self,
+        ct: &mut CtState,
+        rekor1: &mut Rekor1State,
+        rekor2: &mut Rekor2State,
+    ) -> Result<(), StateError> {
+        self.read("ct.jsonl", |line: CtLine| {
+            ct.append(bytes(&line.leaf)?, bytes(&line.extra)?);
+            Some(())
+        })?;
+        self.read("rekor1.jsonl", |line: Rekor1Line| {
+            let kinds = [
+                EntryKind::HashedRekord1,
+                EntryKind::Dsse1,
+                EntryKind::Intoto1,
+                EntryKind::Intoto2,
+            ];
+            let name = (line.kind.as_str(), line.version.as_str());
+            rekor1.append(Stored {
+                kind: kinds.into_iter().find(|kind| kind.name() == name)?,
+                body: bytes(&line.body)?,
+                time: line.time,
+                keys: line.keys,
+            });
+            Some(())
+        })?;
+        self.read("rekor2.jsonl", |line: Rekor2Line| {
+            rekor2.append(bytes(&line.body)?);
+            Some(())
+        })
+    }
+
+    /// Reads a log line by line, and cuts off a last line that was never finished.
+    fn read<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        mut take: impl FnMut(T) -> Option<()>,
+    ) -> Result<(), StateError> {
+        let path = self.dir.join(name);
+        let unreadable = |source| StateError::Unreadable {
+            path: path.clone(),
+            source,
+        };
+        let text = fs::read(&path).map_err(unreadable)?;
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        let (lines, torn) = text.split_at_checked(whole).unwrap_or((&text, &[]));
+        if !torn.is_empty() {
+            let file = OpenOptions::new().write(true).open(&path);
+            let length = u64::try_from(whole).unwrap_or(u64::MAX);
+            file.and_then(|file| file.set_len(length))
+                .map_err(|source| StateError::Unwritable {
+                    path: path.clone(),
+                    source,
+                })?;
+        }
+        for (number, line) in lines.split(|byte| *byte == b'\n').enumerate() {
+            if line.is_empty() {
+                continue;
+            }
+            let read = serde_json::from_slice(line).ok().and_then(&mut take);
+            read.ok_or_else(|| StateError::damaged(&path, number + 1))?;
+        }
+        Ok(())
+    }
+
+    fn add<T: Serialize>(&self, file: &Mutex<File>, line: &T) -> Result<(), StateError> {
+        let mut text = serde_json::to_vec(line).unwrap_or_default();
+        text.push(b'\n');
+        lock(file)
+            .write_all(&text)
+            .map_err(|source| StateError::Unwritable {
+                path: self.dir.clone(),
+                source,
+            })
+    }
+
+    /// Forgets all entries of all logs.
+    pub(super) fn clear_logs(&self) -> Result<(), StateError> {
+        for file in [&self.ct, &self.rekor1, &self.rekor2] {
+            lock(file)
+                .set_len(0)
+                .map_err(|source| StateError::Unwritable {
+                    path: self.dir.clone(),
+                    source,
+                })?;
+        }
+        Ok(())
+    }
+}
+
+fn make_keys(path: &Path, now: Timestamp) -> Result<Actors, StateError> {
+    let actors = Actors::new(now).map_err(StateError::Keys)?;
+    let issuer = actors.issuer.to_pkcs8().map_err(StateError::Keys)?;
+    let keys = Keys {
+        note: "keys of an scgate sandbox: a test world that nobody should trust".to_owned(),
+        issuer: base64(&issuer),
+        mint: actors.mint.stored().map_err(StateError::Keys)?,
+    };
+    let text = serde_json::to_vec_pretty(&keys).unwrap_or_default();
+    let unwritable = |source| StateError::Unwritable {
+        path: path.to_owned(),
+        source,
+    };
+    // Whole or not at all.
+    let beside = path.with_extension("json.new");
+    fs::write(&beside, text).map_err(unwritable)?;
+    fs::rename(&beside, path).map_err(unwritable)?;
+    Ok(actors)
+}
+
+fn read_keys(path: &Path) -> Result<Actors, StateError> {
+    let text = fs::read(path).map_err(|source| StateError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let damaged = || StateError::damaged(path, 1);
+    let keys: Keys = serde_json::from_slice(&text).map_err(|_| damaged())?;
+    let issuer = bytes(&keys.issuer).ok_or_else(damaged)?;
+    Ok(Actors {
+        issuer: SigningKey::from_pkcs8(KeyKind::P256, &issuer).map_err(|_| damaged())?,
+        mint: Mint::from_stored(&keys.mint).ok_or_else(damaged)?,
+    })
+}
+
+impl Actors {
+    /// New ones.
+    pub(in crate::sandbox) fn new(now: Timestamp) -> Result<Self, MintError> {
+        Ok(Self {
+            mint: Mint::new(now)?,
+            issuer: SigningKey::generate(KeyKind::P256)?,
+        })
+    }
+}
+
+/// What each service keeps of an entry, before the entry is in the log.
+impl World {
+    pub(super) fn keep_ct(&self, leaf: &[u8], extra: &[u8]) -> Result<(), StateError> {
+        let line = CtLine {
+            leaf: base64(leaf),
+            extra: base64(extra),
+        };
+        match &self.state {
+            Some(state) => state.add(&state.ct, &line),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn keep_rekor1(&self, stored: &Stored) -> Result<(), StateError> {
+        let (kind, version) = stored.kind.name();
+        let line = Rekor1Line {
+            kind: kind.to_owned(),
+            version: version.to_owned(),
+            time: stored.time,
+            body: base64(&stored.body),
+            keys: stored.keys.clone(),
+        };
+        match &self.state {
+            Some(state) => state.add(&state.rekor1, &line),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn keep_rekor2(&self, body: &[u8]) -> Result<(), StateError> {
+        let line = Rekor2Line { body: base64(body) };
+        match &self.state {
+            Some(state) => state.add(&state.rekor2, &line),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a state directory does not serve. The operator of the machine can mend it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// A file does not hold what the sandbox wrote.
+    #[error("read line {line} of `{}`: it is damaged (`scgate sandbox reset` makes a new state)", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// The keys cannot be made.
+    #[error("make keys")]
+    Keys(#[source] MintError),
+    /// A file cannot be read.
+    #[error("read `{}`", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file or the directory cannot be written.
+    #[error("write `{}`", path.display())]
+    Unwritable {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl StateError {
+    fn damaged(path: &Path, line: usize) -> Self {
+        Self::Damaged {
+            path: path.to_owned(),
+            line,
+        }
+    }
+}
