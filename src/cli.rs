@@ -14,6 +14,8 @@ mod gate;
 mod identity;
 mod refused;
 mod registry;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod source;
 mod trust;
 mod verify;
@@ -76,6 +78,9 @@ enum Command {
     VerifyBlob(Box<verify_blob::VerifyBlob>),
     /// Is there a statement of this type about the file, by whom it must be?
     VerifyBlobAttestation(Box<verify_blob::VerifyBlobAttestation>),
+    /// A whole Sigstore and a registry on loopback, in this process.
+    #[cfg(feature = "sandbox")]
+    Sandbox(Box<sandbox::Sandbox>),
     #[command(hide = true)]
     Conformance(Box<conformance::Conformance>),
 }
@@ -105,6 +110,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::VerifyAttestation(asked) => asked.run(),
         Command::VerifyBlob(asked) => asked.run(),
         Command::VerifyBlobAttestation(asked) => asked.run(),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(asked) => asked.run(),
         Command::Conformance(asked) => asked.run(),
     };
     done.unwrap_or_else(|error| {

@@ -105,6 +105,17 @@ pub(super) enum UsageError {
     /// The async runtime did not start.
     #[error("the program could not start: {0}")]
     Runtime(io::Error),
+    /// A sandbox that does not start.
+    #[cfg(feature = "sandbox")]
+    #[error("failed to {source}{}", because(source))]
+    Sandbox {
+        #[from]
+        source: crate::sandbox::SandboxError,
+    },
+    /// A sandbox that runs elsewhere and does not do what it was told.
+    #[cfg(feature = "sandbox")]
+    #[error(transparent)]
+    Remote(#[from] crate::sandbox::RemoteError),
     /// stdin where a file is meant.
     #[error("`{flag} -`: stdin is not read here (name a file; one that is called `-` is `./-`)")]
     Stdin { flag: &'static str },
@@ -170,6 +181,14 @@ impl fmt::Display for Remedy<'_> {
 
 const REWRITE: &str =
     " (write the layout again, for example with `cosign save` or `skopeo copy … oci:PATH`)";
+
+/// The cause of an error that has one.
+#[cfg(feature = "sandbox")]
+fn because(error: &dyn core::error::Error) -> String {
+    error
+        .source()
+        .map_or_else(String::new, |cause| format!(": {cause}"))
+}
 
 /// A value as it stands in a sentence: one that is empty would not be seen.
 fn shown(value: &str) -> &str {

@@ -1,0 +1,301 @@
+//! Starting a sandbox and telling where it is.
+
+use core::time::Duration;
+use std::fs;
+use std::io;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::cli::Outcome;
+use crate::cli::UsageError;
+use crate::cli::files::show;
+use crate::cli::sandbox::detach;
+use crate::cli::say;
+use crate::model::Timestamp;
+use crate::sandbox::Clock;
+use crate::sandbox::Config;
+use crate::sandbox::Part;
+use crate::sandbox::Sandbox;
+use crate::sandbox::Stamps;
+use crate::sandbox::mint::LogVersion;
+use crate::sandbox::registry;
+use crate::sandbox::registry::Auth;
+use crate::sandbox::registry::Referrers;
+use crate::sandbox::registry::TokenAuth;
+use crate::sandbox::registry::User;
+use crate::sandbox::server::Tls;
+
+/// What kind of sandbox it is.
+#[derive(Debug, clap::Args)]
+pub(super) struct Start {
+    /// The port of the Sigstore on 127.0.0.1; 0 for any.
+    #[arg(long, value_name = "PORT", default_value_t = 0, help_heading = "Where")]
+    port: u16,
+
+    /// The port of the registry on 127.0.0.1; 0 for any.
+    #[arg(long, value_name = "PORT", default_value_t = 0, help_heading = "Where")]
+    registry_port: u16,
+
+    /// Where trusted_root.json, signing_config.json and the CA files are written. Without it they
+    /// are in the state directory, or in one that is removed at the end.
+    #[arg(long, value_name = "DIR", help_heading = "Where")]
+    dir: Option<PathBuf>,
+
+    /// Keep keys, logs and images there, and go on with what is kept there already.
+    #[arg(long, value_name = "DIR", help_heading = "Where")]
+    state: Option<PathBuf>,
+
+    /// Run in the background, and come back when everything answers.
+    #[arg(long, help_heading = "Where")]
+    detach: bool,
+
+    /// Have only these services of the Sigstore: ct, fulcio, oidc, rekor1, rekor2, tsa, tuf.
+    #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = part)]
+    #[arg(help_heading = "What")]
+    only: Vec<Part>,
+
+    /// The version of Rekor that signing_config.json names: 1 or 2.
+    #[arg(long, value_name = "VERSION", default_value = "1", value_parser = rekor)]
+    #[arg(help_heading = "What")]
+    rekor: LogVersion,
+
+    /// Leave the timestamp authority out of signing_config.json.
+    #[arg(long, help_heading = "What")]
+    without_tsa: bool,
+
+    /// The time at which the clock of the services begins (RFC 3339), or how many seconds it is
+    /// ahead (`+60`) or behind (`-60`).
+    #[arg(long, value_name = "TIME", value_parser = clock, allow_hyphen_values = true)]
+    #[arg(default_value = "+0", hide_default_value = true, help_heading = "What")]
+    clock: Clock,
+
+    /// Milliseconds that each answer waits.
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        default_value_t = 0,
+        help_heading = "What"
+    )]
+    delay: u64,
+
+    /// Whether the registry has the referrers API: api or off.
+    #[arg(long, value_name = "HOW", default_value = "api", value_parser = referrers)]
+    #[arg(help_heading = "What")]
+    referrers: Referrers,
+
+    /// Who may use the registry. May be repeated; without it everybody may.
+    #[arg(long, value_name = "NAME:PASSWORD", help_heading = "What")]
+    registry_user: Vec<String>,
+
+    /// Give out tokens to the users of the registry, rather than ask for the password each time.
+    #[arg(long, requires = "registry_user", help_heading = "What")]
+    registry_tokens: bool,
+
+    /// Speak TLS at the registry, by an authority that is written to registry_ca.pem.
+    #[arg(long, help_heading = "What")]
+    registry_tls: bool,
+}
+
+impl Start {
+    pub(super) fn run(&self) -> Result<Outcome, UsageError> {
+        if self.detach {
+            return detach::run();
+        }
+        let config = self.config()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(UsageError::Runtime)?;
+        runtime.block_on(self.serve(config))
+    }
+
+    fn config(&self) -> Result<Config, UsageError> {
+        let users = self
+            .registry_user
+            .iter()
+            .map(|text| match text.split_once(':') {
+                Some((name, password)) if !name.is_empty() => Ok(User::new(name, password)),
+                _ => Err(UsageError::Value {
+                    flag: "--registry-user",
+                    value: "…".to_owned(),
+                    expected: "a user is `NAME:PASSWORD`",
+                }),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let auth = match (users.is_empty(), self.registry_tokens) {
+            (true, _) => Auth::Anonymous,
+            (false, true) => Auth::Token(TokenAuth::new(users)),
+            (false, false) => Auth::Basic(users),
+        };
+        let parts = match self.only.as_slice() {
+            [] => Part::ALL.to_vec(),
+            only => only.to_vec(),
+        };
+        Ok(Config {
+            port: self.port,
+            parts,
+            registry: registry::Config {
+                auth,
+                referrers: self.referrers,
+                tls: if self.registry_tls { Tls::On } else { Tls::Off },
+                ..registry::Config::default()
+            },
+            clock: self.clock,
+            delay: Duration::from_millis(self.delay),
+            state: self.state.clone(),
+        })
+    }
+
+    async fn serve(&self, config: Config) -> Result<Outcome, UsageError> {
+        let sandbox = Sandbox::with(config).await?;
+        let dir = Directory::new(self.dir.as_deref().or(self.state.as_deref()))?;
+        let stamps = if self.without_tsa {
+            Stamps::None
+        } else {
+            Stamps::Rfc3161
+        };
+        for (name, content) in sandbox.files(self.rekor, stamps) {
+            dir.write(name, &content)?;
+        }
+        let told = io::stdout().write_all(exports(&sandbox, dir.path()).as_bytes());
+        let outcome = match told.and_then(|()| io::stdout().flush()) {
+            Ok(()) => {
+                tokio::select! {
+                    () = sandbox.asked_to_stop() => Outcome::Allowed,
+                    interrupted = interrupt() => match interrupted {
+                        Ok(()) => Outcome::Allowed,
+                        Err(source) => return Err(UsageError::Runtime(source)),
+                    },
+                }
+            }
+            // Nobody knows where it is, so nobody can use it.
+            Err(_) => Outcome::Undecided,
+        };
+        sandbox.stop().await?;
+        Ok(outcome)
+    }
+}
+
+/// Waits for an interrupt or a request to end.
+async fn interrupt() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::SignalKind;
+        use tokio::signal::unix::signal;
+        let mut end = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = end.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
+
+/// What a shell has to know. The last line says that everything answers.
+fn exports(sandbox: &Sandbox, dir: &Path) -> String {
+    let file = |name: &str| dir.join(name).to_string_lossy().into_owned();
+    let variables = [
+        ("SCGATE_SANDBOX", sandbox.url()),
+        ("SCGATE_SANDBOX_REGISTRY", sandbox.registry().host()),
+        ("SCGATE_SANDBOX_DIR", dir.to_string_lossy().into_owned()),
+        ("COSIGN_TRUSTED_ROOT", file("trusted_root.json")),
+        ("COSIGN_SIGNING_CONFIG", file("signing_config.json")),
+        ("COSIGN_YES", "true".to_owned()),
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", sandbox.actions_url()),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "sandbox".to_owned()),
+    ];
+    let mut text =
+        String::from("# a test world: whatever is signed here proves nothing elsewhere\n");
+    for (name, value) in variables {
+        let quoted = value.replace('\'', r"'\''");
+        text.push_str(&format!("export {name}='{quoted}'\n"));
+    }
+    text.push_str(detach::READY);
+    text.push('\n');
+    text
+}
+
+/// Where the files are. One that nobody named is removed at the end.
+struct Directory {
+    path: PathBuf,
+    is_own: bool,
+}
+
+impl Directory {
+    fn new(named: Option<&Path>) -> Result<Self, UsageError> {
+        let (path, is_own) = match named {
+            Some(path) => (path.to_owned(), false),
+            None => {
+                let name = format!("scgate-sandbox-{}", std::process::id());
+                (std::env::temp_dir().join(name), true)
+            }
+        };
+        let failed = |source| UsageError::File {
+            flag: "--dir",
+            path: show(&path),
+            source,
+        };
+        fs::create_dir_all(&path).map_err(failed)?;
+        let path = fs::canonicalize(&path).map_err(failed)?;
+        Ok(Self { path, is_own })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> Result<(), UsageError> {
+        let path = self.path.join(name);
+        fs::write(&path, content).map_err(|source| UsageError::File {
+            flag: "--dir",
+            path: show(&path),
+            source,
+        })
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if self.is_own
+            && let Err(error) = fs::remove_dir_all(&self.path)
+        {
+            say("warning", &format!("`{}` stays: {error}", show(&self.path)));
+        }
+    }
+}
+
+fn part(text: &str) -> Result<Part, String> {
+    let names: Vec<_> = Part::ALL.iter().map(|one| one.name()).collect();
+    Part::named(text).ok_or_else(|| format!("a part is one of {}", names.join(", ")))
+}
+
+fn rekor(text: &str) -> Result<LogVersion, String> {
+    match text {
+        "1" => Ok(LogVersion::V1),
+        "2" => Ok(LogVersion::V2),
+        _ => Err("Rekor has versions 1 and 2".to_owned()),
+    }
+}
+
+fn referrers(text: &str) -> Result<Referrers, String> {
+    match text {
+        "api" => Ok(Referrers::Api),
+        "off" => Ok(Referrers::Off),
+        _ => Err("it is `api` or `off`".to_owned()),
+    }
+}
+
+fn clock(text: &str) -> Result<Clock, String> {
+    if let Ok(shift) = text.parse::<i64>() {
+        return Ok(match shift {
+            0 => Clock::System,
+            _ => Clock::System.plus(shift),
+        });
+    }
+    Timestamp::parse(text)
+        .map(Clock::running_from)
+        .map_err(|error| error.to_string())
+}
