@@ -29,6 +29,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use fault::Fault;
+pub use fault::FaultError;
 pub use fault::FaultKind;
 pub use log::Logged;
 pub use tls::Tls;

@@ -32,6 +32,7 @@ pub(in crate::sandbox) fn decode(text: &str) -> String {
     while let Some((first, tail)) = rest.split_first() {
         let pair = if *first == b'%' { tail.get(..2) } else { None };
         let byte = pair
+            .filter(|pair| pair.iter().all(u8::is_ascii_hexdigit))
             .and_then(|pair| core::str::from_utf8(pair).ok())
             .and_then(|pair| u8::from_str_radix(pair, 16).ok());
         if let Some(byte) = byte {
@@ -51,11 +52,13 @@ mod tests {
 
     #[test]
     fn forms_are_decoded() {
-        let form = members("scope=repository%3Aa%2Fb%3Apull&x=a+b&flag&bad=%zz");
+        let form = members("scope=repository%3Aa%2Fb%3Apull&x=a+b&flag&bad=%zz&sign=%%2B1");
         assert_eq!(member(&form, "scope"), Some("repository:a/b:pull"));
         assert_eq!(member(&form, "x"), Some("a b"));
         assert_eq!(member(&form, "flag"), Some(""));
         assert_eq!(member(&form, "bad"), Some("%zz"));
+        assert_eq!(member(&form, "sign"), Some("%+1"));
         assert_eq!(member(&form, "none"), None);
+        assert_eq!(decode("%+1"), "%+1", "a sign is no digit");
     }
 }

@@ -189,11 +189,13 @@ pub(super) async fn replace(line: &Line, path: &str, kind: FaultKind) -> Option<
         | FaultKind::Header { .. }
         | FaultKind::LinkTo(_)
         | FaultKind::MovedTag(_)
+        | FaultKind::NoLocation
         | FaultKind::OtherContentType(_)
         | FaultKind::OtherManifest(_)
         | FaultKind::ResetInBody
         | FaultKind::ShortBody
         | FaultKind::SlowBody { .. }
+        | FaultKind::StaleReads { .. }
         | FaultKind::WrongBody
         | FaultKind::WrongDigestHeader => return None,
     };
@@ -231,7 +233,10 @@ pub(super) fn response(
             u64::try_from(body.len()).ok()
         }
     };
-    let bodiless = response.status() == StatusCode::NO_CONTENT;
+    let bodiless = matches!(
+        response.status(),
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
     if let (Some(length), false) = (length, bodiless) {
         response
             .headers_mut()
@@ -269,6 +274,7 @@ fn bend(answer: &mut Answer, kind: FaultKind) -> Travel {
             }
         }
         FaultKind::LinkTo(to) => answer.set(header::LINK, &format!("<{to}>; rel=\"next\"")),
+        FaultKind::NoLocation => drop(answer.headers.remove(header::LOCATION)),
         FaultKind::OtherContentType(media_type) => answer.set(header::CONTENT_TYPE, &media_type),
         FaultKind::OtherManifest(bytes) => {
             answer.set(CONTENT_DIGEST, &Digest::sha256(&bytes).to_string());
@@ -296,6 +302,7 @@ fn bend(answer: &mut Answer, kind: FaultKind) -> Travel {
         | FaultKind::Realm(_)
         | FaultKind::Redirect { .. }
         | FaultKind::Reset
+        | FaultKind::StaleReads { .. }
         | FaultKind::Status { .. } => (),
     }
     Travel::Whole
