@@ -27,6 +27,7 @@ mod control;
 mod files;
 mod image;
 mod ledger;
+mod lie;
 pub mod mint;
 pub mod registry;
 mod remote;
@@ -37,6 +38,7 @@ use core::fmt;
 use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use serde_json::Map;
 use serde_json::Value;
@@ -45,6 +47,9 @@ use tokio::sync::Notify;
 
 pub use clock::Clock;
 pub use image::Image;
+pub use lie::Lie;
+pub use lie::LieError;
+pub use remote::Place;
 pub use remote::Remote;
 pub use remote::RemoteError;
 pub use sigstore::AUDIENCE;
@@ -140,8 +145,13 @@ impl Sandbox {
             asked_to_stop: Arc::clone(&asked_to_stop),
             world: Arc::clone(&world),
             registry: registry.contents(),
+            registry_faults: registry.sink(),
+            faults: OnceLock::new(),
         };
-        let server = bound.serve(Arc::new(control), Tls::Off, config.delay)?;
+        let control = Arc::new(control);
+        let service = Arc::clone(&control);
+        let server = bound.serve(service, Tls::Off, config.delay)?;
+        control.faults.get_or_init(|| server.sink());
         Ok(Self {
             asked_to_stop,
             world,

@@ -29,6 +29,8 @@ enum Action {
     Token(remote::Token),
     /// Pushes a small image for two platforms and prints its reference.
     Image(remote::Image),
+    /// Makes it misbehave, or behave again.
+    Fault(remote::Fault),
     /// Forgets all log entries and images; the keys stay.
     Reset(remote::Reset),
     /// Ends a sandbox that runs in the background.
@@ -41,6 +43,7 @@ impl Sandbox {
             None => self.start.run(),
             Some(Action::Token(asked)) => asked.run(),
             Some(Action::Image(asked)) => asked.run(),
+            Some(Action::Fault(asked)) => asked.run(),
             Some(Action::Reset(asked)) => asked.run(),
             Some(Action::Stop(asked)) => asked.run(),
         }

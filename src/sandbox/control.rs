@@ -5,6 +5,7 @@
 //! machine may do all of this: it is a test world.
 
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use axum::http::StatusCode;
 use serde_json::json;
@@ -14,7 +15,9 @@ use super::image::Image;
 use super::registry::Contents;
 use super::server::Answer;
 use super::server::Asked;
+use super::server::FaultError;
 use super::server::Service;
+use super::server::Sink;
 use super::server::Strike;
 use super::server::member;
 use super::server::members;
@@ -26,18 +29,30 @@ pub(super) struct Control {
     pub(super) asked_to_stop: Arc<Notify>,
     pub(super) world: Arc<World>,
     pub(super) registry: Contents,
+    /// The faults of the registry.
+    pub(super) registry_faults: Sink,
+    /// The faults of this very server, which is there only after its service.
+    pub(super) faults: OnceLock<Sink>,
 }
 
 impl Control {
     fn control(&self, path: &str, asked: &Asked<'_>) -> Answer {
         match (path, asked.method.as_str()) {
             ("image", "POST") => self.image(asked),
+            ("fault", "POST") => self.fault(asked),
+            ("fault", "DELETE") => {
+                for sink in self.faults.get().into_iter().chain([&self.registry_faults]) {
+                    sink.clear();
+                }
+                Answer::new(StatusCode::NO_CONTENT)
+            }
             ("reset", "POST") => self.reset(),
             ("stop", "POST") => {
                 self.asked_to_stop.notify_one();
                 Answer::new(StatusCode::ACCEPTED)
             }
             ("image" | "reset" | "stop", _) => refused(StatusCode::METHOD_NOT_ALLOWED, "POST it"),
+            ("fault", _) => refused(StatusCode::METHOD_NOT_ALLOWED, "POST or DELETE it"),
             _ => refused(StatusCode::NOT_FOUND, "no such control"),
         }
     }
@@ -61,6 +76,30 @@ impl Control {
             "platforms": image.platforms,
         });
         Answer::json(StatusCode::CREATED, "application/json", &body)
+    }
+
+    /// A fault in its textual form; `?at=registry` for the registry's.
+    fn fault(&self, asked: &Asked<'_>) -> Answer {
+        let query = members(asked.query);
+        let sink = match member(&query, "at") {
+            Some("registry") => Some(&self.registry_faults),
+            Some("sigstore") | None => self.faults.get(),
+            Some(_) => None,
+        };
+        let Some(sink) = sink else {
+            return refused(StatusCode::BAD_REQUEST, "`at` is `registry` or `sigstore`");
+        };
+        let text = String::from_utf8_lossy(&asked.body);
+        match text.trim().parse() {
+            Ok(fault) => {
+                sink.inject(fault);
+                Answer::new(StatusCode::NO_CONTENT)
+            }
+            Err(error) => {
+                let error: FaultError = error;
+                refused(StatusCode::BAD_REQUEST, &error.to_string())
+            }
+        }
     }
 
     fn reset(&self) -> Answer {

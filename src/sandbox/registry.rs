@@ -61,6 +61,7 @@ use super::server::Fault;
 use super::server::Logged;
 use super::server::Server;
 use super::server::ServerError;
+use super::server::Sink;
 use crate::model::Digest;
 use service::Shared;
 use store::Store;
@@ -270,6 +271,10 @@ impl Contents {
 
 /// What it does wrong, and what it saw.
 impl Registry {
+    pub(super) fn sink(&self) -> Sink {
+        self.server.sink()
+    }
+
     pub(super) fn contents(&self) -> Contents {
         Contents(Arc::clone(&self.shared))
     }

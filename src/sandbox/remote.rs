@@ -92,6 +92,33 @@ impl Remote {
         Ok(serde_json::from_str(&answer).unwrap_or_default())
     }
 
+    /// Makes it misbehave: a fault in its textual form, at the Sigstore or at the registry.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoteError`] when nobody answers, or with a refusal that says what is wrong with the text.
+    pub async fn fault(&self, fault: &str, at: Place) -> Result<(), RemoteError> {
+        let at = match at {
+            Place::Registry => "registry",
+            Place::Sigstore => "sigstore",
+        };
+        let body = fault.as_bytes().to_vec();
+        self.ask(Method::POST, "/sandbox/fault", &[("at", at)], body)
+            .await
+            .map(drop)
+    }
+
+    /// Makes it behave again.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoteError`] when nobody answers, or with a refusal.
+    pub async fn clear_faults(&self) -> Result<(), RemoteError> {
+        self.ask(Method::DELETE, "/sandbox/fault", &[], Vec::new())
+            .await
+            .map(drop)
+    }
+
     /// Makes it forget its entries and images.
     ///
     /// # Errors
@@ -150,6 +177,15 @@ impl Remote {
             })
         }
     }
+}
+
+/// Which of its two servers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// The OCI registry.
+    Registry,
+    /// Everything else.
+    Sigstore,
 }
 
 /// Why another process did not do what it was told.

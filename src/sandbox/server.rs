@@ -64,7 +64,6 @@ pub(super) trait Service: Send + Sync + 'static {
 pub(super) type Strike<'a> = dyn Fn(&[Place]) -> Option<FaultKind> + 'a;
 
 /// A request, taken apart.
-#[derive(Debug)]
 pub(super) struct Asked<'a> {
     pub(super) method: &'a Method,
     /// Percent-encoded, as it came.
@@ -73,6 +72,7 @@ pub(super) struct Asked<'a> {
     pub(super) query: &'a str,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: Bytes,
+    pub(super) strike: &'a Strike<'a>,
 }
 
 impl Asked<'_> {
@@ -173,6 +173,11 @@ impl Server {
         self.core.faults().clear();
     }
 
+    /// Where faults can be put from elsewhere.
+    pub(super) fn sink(&self) -> Sink {
+        Sink(Arc::clone(&self.core))
+    }
+
     pub(super) fn requests(&self) -> Vec<Logged> {
         self.core.log().requests()
     }
@@ -187,6 +192,20 @@ impl Server {
 
     pub(super) fn peak_parallel(&self) -> usize {
         self.core.log().peak_parallel()
+    }
+}
+
+/// The faults of a server.
+#[derive(Clone)]
+pub(super) struct Sink(Arc<Core>);
+
+impl Sink {
+    pub(super) fn inject(&self, fault: Fault) {
+        self.0.faults().push(fault);
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.faults().clear();
     }
 }
 

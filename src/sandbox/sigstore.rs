@@ -35,6 +35,7 @@ pub use state::StateError;
 pub(super) use state::State;
 
 use super::clock::Clock;
+use super::lie::Lie;
 use super::mint::CertificateOrder;
 use super::mint::CheckpointOrder;
 use super::mint::EntryOrder;
@@ -45,6 +46,8 @@ use super::mint::SigningKey;
 use super::mint::TimestampOrder;
 use super::server::Answer;
 use super::server::Asked;
+use super::server::FaultKind;
+use super::server::Place;
 use super::server::Service;
 use super::server::Strike;
 use ct::CtState;
@@ -190,11 +193,26 @@ impl World {
         CheckpointOrder::default().write(log, size, root).ok()
     }
 
-    fn bend_certificate(&self, _order: &mut CertificateOrder, _asked: &Asked<'_>) {}
+    /// What the authority says wrongly, if it is told to.
+    fn bend_certificate(&self, order: &mut CertificateOrder, asked: &Asked<'_>) {
+        if let Some(lie) = lie(asked, Place::Certificate) {
+            lie.bend_certificate(order);
+        }
+    }
 
-    fn bend_entry(&self, _order: &mut EntryOrder, _asked: &Asked<'_>) {}
+    /// What a log says wrongly, if it is told to.
+    fn bend_entry(&self, order: &mut EntryOrder, asked: &Asked<'_>) {
+        if let Some(lie) = lie(asked, Place::Entry) {
+            lie.bend_entry(order);
+        }
+    }
 
-    fn bend_timestamp(&self, _order: &mut TimestampOrder, _asked: &Asked<'_>) {}
+    /// What the timestamp authority says wrongly, if it is told to.
+    fn bend_timestamp(&self, order: &mut TimestampOrder, asked: &Asked<'_>) {
+        if let Some(lie) = lie(asked, Place::Timestamp) {
+            lie.bend_timestamp(order);
+        }
+    }
 
     /// Forgets all entries.
     pub(super) fn reset(&self) -> Result<(), StateError> {
@@ -276,6 +294,14 @@ impl World {
             return fulcio::gateway(StatusCode::NOT_FOUND, "Not Found");
         }
         rekor1::not_found(asked.path)
+    }
+}
+
+/// The lie that meets a request.
+fn lie(asked: &Asked<'_>, place: Place) -> Option<Lie> {
+    match (asked.strike)(&[place, Place::Clock]) {
+        Some(FaultKind::Lie(lie)) => Some(lie),
+        Some(_) | None => None,
     }
 }
 

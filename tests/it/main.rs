@@ -18,5 +18,7 @@ mod output;
 mod policy;
 mod registry;
 mod runner;
+mod sandbox_lies;
 mod sandbox_registry;
+mod signing;
 mod world;

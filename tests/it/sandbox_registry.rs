@@ -75,7 +75,7 @@ fn artifact(registry: &Registry, subject: Digest, number: usize) -> Digest {
 }
 
 /// A client that follows no redirect and trusts the registry's authority.
-fn http(registry: &Registry) -> reqwest::Client {
+pub(crate) fn http(registry: &Registry) -> reqwest::Client {
     provider();
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::cli::Outcome;
 use crate::cli::UsageError;
 use crate::sandbox::GithubToken;
+use crate::sandbox::Place;
 use crate::sandbox::Provider;
 use crate::sandbox::Remote;
 use crate::sandbox::RemoteError;
@@ -142,6 +143,46 @@ impl Image {
             (false, Some(reference)) => print(reference),
             (true, _) | (false, None) => print(&pushed.to_string()),
         })
+    }
+}
+
+/// Makes it misbehave, or behave again.
+#[derive(Debug, clap::Args)]
+pub(super) struct Fault {
+    #[command(flatten)]
+    at: Where,
+
+    /// What it does and to which requests, such as `status=429,path=/log/entries,times=2` or
+    /// `lie=ca-no-sct`. A word that is none is answered with all there are.
+    #[arg(value_name = "FAULT", required_unless_present = "clear")]
+    fault: Option<String>,
+
+    /// At the registry; without it at the services of the Sigstore.
+    #[arg(long)]
+    registry: bool,
+
+    /// Take all faults away first.
+    #[arg(long)]
+    clear: bool,
+}
+
+impl Fault {
+    pub(super) fn run(&self) -> Result<Outcome, UsageError> {
+        let place = if self.registry {
+            Place::Registry
+        } else {
+            Place::Sigstore
+        };
+        with(&self.at, async |remote| {
+            if self.clear {
+                remote.clear_faults().await?;
+            }
+            match &self.fault {
+                Some(fault) => remote.fault(fault, place).await,
+                None => Ok(()),
+            }
+        })
+        .map(|()| Outcome::Allowed)
     }
 }
 

@@ -24,6 +24,7 @@ use crate::sandbox::registry::Auth;
 use crate::sandbox::registry::Referrers;
 use crate::sandbox::registry::TokenAuth;
 use crate::sandbox::registry::User;
+use crate::sandbox::server::Fault;
 use crate::sandbox::server::Tls;
 
 /// What kind of sandbox it is.
@@ -78,6 +79,15 @@ pub(super) struct Start {
         help_heading = "What"
     )]
     delay: u64,
+
+    /// What the services do wrong, such as `lie=ca-no-sct`; `scgate sandbox fault` changes it. May
+    /// be repeated.
+    #[arg(long, value_name = "FAULT", help_heading = "What")]
+    fault: Vec<Fault>,
+
+    /// What the registry does wrong, such as `status=429,path=/referrers/`. May be repeated.
+    #[arg(long, value_name = "FAULT", help_heading = "What")]
+    registry_fault: Vec<Fault>,
 
     /// Whether the registry has the referrers API: api or off.
     #[arg(long, value_name = "HOW", default_value = "api", value_parser = referrers)]
@@ -150,6 +160,12 @@ impl Start {
 
     async fn serve(&self, config: Config) -> Result<Outcome, UsageError> {
         let sandbox = Sandbox::with(config).await?;
+        for fault in &self.fault {
+            sandbox.inject(fault.clone());
+        }
+        for fault in &self.registry_fault {
+            sandbox.registry().inject(fault.clone());
+        }
         let dir = Directory::new(self.dir.as_deref().or(self.state.as_deref()))?;
         let stamps = if self.without_tsa {
             Stamps::None

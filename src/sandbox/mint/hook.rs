@@ -19,7 +19,7 @@ impl<T> Hook<T> {
         Self(Some(Arc::new(change)))
     }
 
-    pub(super) fn apply(&self, value: &mut T) {
+    pub(in crate::sandbox) fn apply(&self, value: &mut T) {
         if let Some(change) = &self.0 {
             change(value);
         }
@@ -31,6 +31,19 @@ impl<T> Hook<T> {
         value
     }
 }
+
+/// Hooks are equal when they are the same one, or both do nothing.
+impl<T> PartialEq for Hook<T> {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+}
+
+impl<T> Eq for Hook<T> {}
 
 impl<T> Default for Hook<T> {
     fn default() -> Self {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 pub use text::FaultError;
 
 use crate::model::Digest;
+use crate::sandbox::Lie;
 
 /// A way of misbehaving, and the requests that meet it.
 ///
@@ -40,6 +41,7 @@ use crate::model::Digest;
 /// | `hang` | no answer |
 /// | `header=NAME:VALUE` | the good answer with this header set |
 /// | `html-ok` | 200 and a login page |
+/// | `lie=NAME`, `lie=NAME:VALUE` | a certificate, an entry or a timestamp says something wrong ([`Lie`]) |
 /// | `link=URL` | the good answer with `Link: <URL>; rel="next"` |
 /// | `moved-tag=DIGEST` | a manifest asked for by tag is the one of this digest |
 /// | `no-header=NAME` | the good answer without this header |
@@ -178,6 +180,8 @@ pub enum FaultKind {
     },
     /// 200 and a login page in HTML.
     HtmlOk,
+    /// A certificate, a log entry or a timestamp says something wrong.
+    Lie(Lie),
     /// The good answer with `Link: <this>; rel="next"`.
     LinkTo(String),
     /// A manifest asked for by tag is the one of this digest. With [`Fault::after`] the tag moves.
@@ -245,9 +249,10 @@ impl FaultKind {
     }
 
     /// Where it strikes.
-    const fn place(&self) -> Place {
+    fn place(&self) -> Place {
         match self {
             Self::MovedTag(_) => Place::Tag,
+            Self::Lie(lie) => lie.place(),
             Self::StaleReads { .. } => Place::Listing,
             Self::Challenge(_)
             | Self::EmptyOk
@@ -284,6 +289,14 @@ pub(in crate::sandbox) enum Place {
     Tag,
     /// In what was written last.
     Listing,
+    /// In what a certificate says.
+    Certificate,
+    /// In what any service takes for the time.
+    Clock,
+    /// In what a log entry says.
+    Entry,
+    /// In what a timestamp says.
+    Timestamp,
     /// In a good answer.
     Answer,
     /// In a good answer that has a body, which the answer to HEAD has not.

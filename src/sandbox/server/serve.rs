@@ -166,6 +166,7 @@ async fn respond(line: &Line, request: Request<Incoming>) -> Response<Body> {
             query: parts.uri.query().unwrap_or_default(),
             headers: &parts.headers,
             body,
+            strike: &strike,
         };
         let answer = core.service.answer(&asked, &strike);
         if answer.status.is_success() {

@@ -195,6 +195,7 @@ pub(super) async fn replace(line: &Line, path: &str, kind: FaultKind) -> Option<
         | FaultKind::ResetInBody
         | FaultKind::ShortBody
         | FaultKind::SlowBody { .. }
+        | FaultKind::Lie(_)
         | FaultKind::StaleReads { .. }
         | FaultKind::WrongBody
         | FaultKind::WrongDigestHeader => return None,
@@ -302,6 +303,7 @@ fn bend(answer: &mut Answer, kind: FaultKind) -> Travel {
         | FaultKind::Realm(_)
         | FaultKind::Redirect { .. }
         | FaultKind::Reset
+        | FaultKind::Lie(_)
         | FaultKind::StaleReads { .. }
         | FaultKind::Status { .. } => (),
     }

@@ -147,7 +147,8 @@ impl World {
         let index = state.append(stored);
         let place = place(&state.ledger, index, state.ledger.size()).ok_or(MintError::Crypto)?;
         drop(state);
-        let entry = order.seal(&self.mint.rekor1, proposed.kind, body, place)?;
+        let log = order.log.as_ref().unwrap_or(&self.mint.rekor1);
+        let entry = order.seal(log, proposed.kind, body, place)?;
         let id = self.entry_id(&hash);
         let body = Value::Object(Map::from_iter([(id.clone(), self.shown(&entry))]));
         Ok(json_line(StatusCode::CREATED, &body)

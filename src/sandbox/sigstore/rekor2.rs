@@ -170,7 +170,8 @@ impl World {
         let index = state.append(body.clone());
         let place = place(&state.ledger, index, state.ledger.size()).ok_or(MintError::Crypto)?;
         drop(state);
-        let entry = order.seal(&self.mint.rekor2, kind, body, place)?;
+        let log = order.log.as_ref().unwrap_or(&self.mint.rekor2);
+        let entry = order.seal(log, kind, body, place)?;
         let body = shown(&entry);
         Ok(Answer::json(StatusCode::CREATED, "application/json", &body))
     }

@@ -11,6 +11,7 @@ use core::time::Duration;
 use super::Fault;
 use super::FaultKind;
 use crate::model::Digest;
+use crate::sandbox::LieError;
 
 /// The names of all kinds. A name with `=` takes a value.
 const KINDS: &[&str] = &[
@@ -24,6 +25,7 @@ const KINDS: &[&str] = &[
     "hang",
     "header=",
     "html-ok",
+    "lie=",
     "link=",
     "moved-tag=",
     "no-header=",
@@ -370,6 +372,11 @@ fn kind(first: &Item, options: &Options) -> Result<FaultKind, FaultError> {
             }
         }
         "html-ok" => FaultKind::HtmlOk,
+        "lie" => FaultKind::Lie(
+            text()?
+                .parse()
+                .map_err(|error: LieError| first.malformed(error.to_string()))?,
+        ),
         "link" => FaultKind::LinkTo(text()?),
         "moved-tag" => FaultKind::MovedTag(
             Digest::parse(first.text()?).map_err(|error| first.malformed(error.to_string()))?,
@@ -489,6 +496,7 @@ impl fmt::Display for FaultKind {
                 None => write!(f, "no-header={name}"),
             },
             Self::HtmlOk => f.write_str("html-ok"),
+            Self::Lie(lie) => write!(f, "lie={}", Escaped(lie.to_string().as_bytes())),
             Self::LinkTo(to) => write!(f, "link={}", Escaped(to.as_bytes())),
             Self::MovedTag(digest) => write!(f, "moved-tag={digest}"),
             Self::NoLocation => f.write_str("no-location"),
