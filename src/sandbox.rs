@@ -33,6 +33,7 @@ pub mod registry;
 mod remote;
 pub mod server;
 mod sigstore;
+pub mod tuf;
 
 use core::fmt;
 use core::time::Duration;
