@@ -20,7 +20,8 @@
 //! arguments. Without cargo features the crate consists of them alone and has no HTTP client and no
 //! async runtime in its tree. The rest talks to the world:
 //!
-//! * `transport`, `registry`: one HTTP set-up, and OCI registries, layouts and archives behind it.
+//! * `transport`, `services`, `registry`: one HTTP set-up, and behind it TUF mirrors, and OCI
+//!   registries, layouts and archives.
 //! * `admit`: the whole path for one reference: resolve, collect, verify, decide, report.
 //! * `output`: a report as text, JSON or cosign-shaped JSON, and the words for each refusal.
 //! * `sandbox`: a Sigstore in memory and a registry on loopback, for tests.
@@ -64,6 +65,9 @@ pub mod policy;
 
 #[cfg(feature = "net")]
 pub mod transport;
+
+#[cfg(feature = "net")]
+pub mod services;
 
 #[cfg(feature = "net")]
 pub mod registry;

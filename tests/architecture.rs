@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "verify",
     "policy",
     "transport",
+    "services",
     "registry",
     "admit",
     "output",
