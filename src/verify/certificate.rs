@@ -15,6 +15,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
 
 use crate::model::Claim;
 use crate::model::Claims;
@@ -184,6 +185,22 @@ impl Issuer {
 
     pub(super) fn is_valid_at(&self, time: Timestamp) -> bool {
         self.not_before <= time && time <= self.not_after
+    }
+
+    pub(super) const fn not_before(&self) -> Timestamp {
+        self.not_before
+    }
+
+    pub(super) const fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+
+    /// Its subject, as people write it.
+    pub(super) fn name(&self) -> String {
+        match X509Name::from_der(&self.subject) {
+            Ok((_, name)) => name.to_string(),
+            Err(_) => String::new(),
+        }
     }
 
     pub(super) fn validity(&self) -> String {

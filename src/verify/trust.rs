@@ -33,8 +33,8 @@ pub struct TrustRoot {
 /// When something counts: from `start` to `end`, both ends included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Window {
-    start: Option<Timestamp>,
-    end: Option<Timestamp>,
+    pub(super) start: Option<Timestamp>,
+    pub(super) end: Option<Timestamp>,
 }
 
 impl Window {
@@ -71,6 +71,14 @@ pub(super) struct Log {
     pub(super) window: Window,
     /// The key id that stands in checkpoints, where the root names another one than `id`.
     checkpoint_id: Option<Vec<u8>>,
+    pub(super) named: Named,
+}
+
+/// What the root says about an entry beside its keys. Nothing is decided by it.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) url: Option<String>,
+    pub(super) operator: Option<String>,
 }
 
 impl Log {
@@ -101,6 +109,7 @@ pub(super) struct Authority {
     /// From the leaf or the lowest intermediate up to the root.
     pub(super) chain: Vec<Issuer>,
     pub(super) window: Window,
+    pub(super) named: Named,
 }
 
 /// The media types of a trusted root.
@@ -209,6 +218,10 @@ fn logs(raw: Option<Vec<RawLog>>, list: &'static str) -> Result<Vec<Log>, TrustE
             key,
             window,
             checkpoint_id,
+            named: Named {
+                url: raw.base_url,
+                operator: raw.operator,
+            },
         });
     }
     Ok(logs)
@@ -256,7 +269,15 @@ fn authorities(
                 ));
             }
         }
-        authorities.push(Authority { chain, window });
+        let named = Named {
+            url: raw.uri,
+            operator: raw.operator,
+        };
+        authorities.push(Authority {
+            chain,
+            window,
+            named,
+        });
     }
     Ok(authorities)
 }
@@ -432,15 +453,13 @@ struct RawRoot {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a log")]
 struct RawLog {
-    #[serde(default, rename = "baseUrl")]
-    _base_url: Option<String>,
+    base_url: Option<String>,
     #[serde(default, rename = "hashAlgorithm")]
     _hash_algorithm: Option<String>,
     public_key: RawKey,
     log_id: Option<RawLogId>,
     checkpoint_key_id: Option<RawLogId>,
-    #[serde(default, rename = "operator")]
-    _operator: Option<String>,
+    operator: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -487,12 +506,10 @@ impl RawWindow {
 struct RawAuthority {
     #[serde(default, rename = "subject")]
     _subject: Option<RawSubject>,
-    #[serde(default, rename = "uri")]
-    _uri: Option<String>,
+    uri: Option<String>,
     cert_chain: RawChain,
     valid_for: Option<RawWindow>,
-    #[serde(default, rename = "operator")]
-    _operator: Option<String>,
+    operator: Option<String>,
 }
 
 #[derive(Deserialize)]
