@@ -18,13 +18,12 @@ use sigstore_tuf::canonical_json::to_canonical_bytes;
 use crate::model::Digest;
 use crate::model::Timestamp;
 use crate::sandbox::mint::KeyKind;
+use crate::sandbox::mint::Mint;
 use crate::sandbox::mint::MintError;
 use crate::sandbox::mint::SigningKey;
-
-/// The target that holds the trusted root.
-pub const TRUSTED_ROOT: &str = "trusted_root.json";
-/// The target that holds the signing configuration.
-pub const SIGNING_CONFIG: &str = "signing_config.v0.2.json";
+use crate::sandbox::mint::pem;
+use crate::services::tuf::SIGNING_CONFIG;
+use crate::services::tuf::TRUSTED_ROOT;
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -59,6 +58,66 @@ impl Target {
             ..Self::new(name, bytes)
         }
     }
+}
+
+/// What the repository of an instance distributes: its trusted root and signing configuration for
+/// cosign v3, which are all that v2.6 reads where they are there, and the single keys and certificates
+/// that older ones look up by usage (and v2.6 after it signed with a managed key).
+#[must_use]
+pub fn distributed(mint: &Mint, services: &Services) -> Vec<Target> {
+    let certificate = |der: &[u8]| pem("CERTIFICATE", der).into_bytes();
+    let (fulcio, tsa) = (&mint.fulcio, &mint.tsa);
+    let rekor = services.rekor.first().map_or("", |(url, _)| url);
+    let stamps = services.tsa.first().map_or("", String::as_str);
+    let ca = &services.fulcio;
+    let legacy = [
+        (
+            "fulcio.crt.pem",
+            certificate(&fulcio.root.certificate),
+            "Fulcio",
+            ca.as_str(),
+        ),
+        (
+            "fulcio_intermediate.crt.pem",
+            certificate(&fulcio.intermediate.certificate),
+            "Fulcio",
+            ca,
+        ),
+        (
+            "ctfe.pub",
+            mint.ct.key.public_pem().into_bytes(),
+            "CTFE",
+            &mint.ct.base_url,
+        ),
+        (
+            "rekor.pub",
+            mint.rekor1.key.public_pem().into_bytes(),
+            "Rekor",
+            rekor,
+        ),
+        (
+            "tsa_leaf.crt.pem",
+            certificate(&tsa.leaf.certificate),
+            "TSA",
+            stamps,
+        ),
+        (
+            "tsa_root.crt.pem",
+            certificate(&tsa.root.certificate),
+            "TSA",
+            stamps,
+        ),
+    ];
+    let legacy = legacy
+        .into_iter()
+        .map(|(name, bytes, usage, uri)| Target::legacy(name, bytes, usage, uri));
+    [
+        Target::new(TRUSTED_ROOT, mint.trusted_root().bytes()),
+        Target::new(SIGNING_CONFIG, services.signing_config()),
+    ]
+    .into_iter()
+    .chain(legacy)
+    .collect()
 }
 
 /// One version of the root role: which keys count, and who signs it.
@@ -220,7 +279,7 @@ impl Repository {
         Ok(())
     }
 
-    /// Every file, by its path below the URL of the mirror.
+    /// Every file, by its path below the URL of the mirror. Each call signs anew, with other bytes.
     ///
     /// # Errors
     ///

@@ -335,9 +335,9 @@ pub async fn first_root(
         if checksum.matches(&bytes) {
             return Ok(bytes);
         }
-        let other = format!("{} (`{name}`)", Digest::sha256(&bytes));
-        found.push(other);
+        found.push(Digest::sha256(&bytes).to_string());
     }
+    found.dedup();
     Err(match found.as_slice() {
         [] => origin.lack("root.json"),
         _ => Error::Checksum {

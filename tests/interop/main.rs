@@ -6,7 +6,8 @@
 //! row says why not. It asserts exit codes and deny codes, never a text. The peers come from
 //! `SCGATE_INTEROP_BIN`, which `tests/interop/run` installs and sets; without it every test here
 //! passes with a loud `SKIPPED interop`. Start at `keyed.rs` (signs anew, with a key) and
-//! `samples.rs` (what cosign wrote keylessly before, served again); `peers.rs` runs the programs.
+//! `samples.rs` (what cosign wrote keylessly before, served again); `trust.rs` has both read one TUF
+//! mirror; `peers.rs` runs the programs.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -18,3 +19,4 @@ mod keyed;
 mod layout;
 mod peers;
 mod samples;
+mod trust;

@@ -21,4 +21,5 @@ mod runner;
 mod sandbox_lies;
 mod sandbox_registry;
 mod signing;
+mod trust;
 mod world;

@@ -46,12 +46,7 @@ impl Cache {
         if is_root(name) {
             return self.read(&format!("{HISTORY}/{name}"));
         }
-        // Kept without its version, of which there is only one.
-        let own = match name.split_once('.') {
-            Some((version, own)) if version.bytes().all(|c| c.is_ascii_digit()) => own,
-            _ => name,
-        };
-        self.read(own)
+        self.read(unversioned(name).unwrap_or(name))
     }
 
     /// A target by the name that a mirror has it under.
@@ -83,18 +78,11 @@ impl Cache {
             let Some(root) = self.metadata(&next)? else {
                 break;
             };
-            if set.update_root(&root).is_err() {
-                break;
-            }
+            set.update_root(&root)
+                .map_err(|error| damaged(&format!("{HISTORY}/{next}"), error))?;
             last = set.update_timestamp(&timestamp, ever);
         }
-        last.map_err(|error| match Error::found(error).in_cache() {
-            Error::Damaged { reason, .. } => Error::Damaged {
-                file: "timestamp.json".to_owned(),
-                reason,
-            },
-            other => other,
-        })
+        last.map_err(|error| damaged("timestamp.json", error))
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
@@ -150,6 +138,23 @@ impl Cache {
     }
 }
 
+/// A file that is there and does not verify.
+fn damaged(file: &str, error: sigstore_tuf::Error) -> Error {
+    match Error::found(error).in_cache() {
+        Error::Damaged { reason, .. } => Error::Damaged {
+            file: file.to_owned(),
+            reason,
+        },
+        other => other,
+    }
+}
+
+/// `snapshot.json` for `2.snapshot.json`.
+fn unversioned(name: &str) -> Option<&str> {
+    let (version, own) = name.split_once('.')?;
+    (!version.is_empty() && version.bytes().all(|c| c.is_ascii_digit())).then_some(own)
+}
+
 fn cache(path: &Path, source: io::Error) -> Error {
     Error::Cache {
         path: crate::model::printable(&path.to_string_lossy()),
@@ -163,6 +168,10 @@ impl MetadataStore for Cache {
     }
 
     fn store(&self, name: &str, bytes: &[u8]) -> sigstore_tuf::Result<()> {
+        // It is stored without its version too, and the directory does not grow for ever.
+        if unversioned(name).is_some() {
+            return Ok(());
+        }
         self.write(name, bytes)
             .map_err(|error| self.trouble.keep(error))
     }

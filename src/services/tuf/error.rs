@@ -51,7 +51,7 @@ pub enum Error {
          with what the keepers of the repository publish; do not copy it from the mirror)"
     )]
     Checksum {
-        /// The checksums of what the mirror offers.
+        /// The checksum of what the mirror offers, or both.
         found: String,
     },
     /// A file of the cache is not what was written there.
