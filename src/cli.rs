@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod gate;
 mod identity;
+mod network;
 mod refused;
 mod registry;
 #[cfg(feature = "sandbox")]

@@ -122,6 +122,12 @@ pub(super) enum UsageError {
     /// A point in time that is none.
     #[error("`--at {value}`: {source}")]
     Time { value: String, source: NotATime },
+    /// Something of the network, where none may be used.
+    #[error("{what} needs the network, which `--offline` forbids ({remedy})")]
+    Offline {
+        what: &'static str,
+        remedy: &'static str,
+    },
     /// CA certificates that are none.
     #[error("`{flag} {value}`: {source}")]
     Transport {

@@ -118,11 +118,6 @@ pub(super) struct CompatibleFlags {
     #[arg(default_value_t = true, default_missing_value = "true")]
     new_bundle_format: bool,
 
-    /// No log is asked in any case.
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
-    #[arg(default_value_t = true, default_missing_value = "true")]
-    offline: bool,
-
     /// The report says everything in any case.
     #[arg(long, short = 'd', hide = true, num_args = 0..=1, require_equals = true)]
     #[arg(default_value_t = true, default_missing_value = "true")]

@@ -18,6 +18,7 @@ use crate::cli::UsageError;
 use crate::cli::files::read_bounded;
 use crate::cli::files::read_file;
 use crate::cli::files::show;
+use crate::cli::network;
 use crate::cli::say;
 use crate::model::Limits;
 use crate::registry::Helpers;
@@ -25,13 +26,9 @@ use crate::registry::Hosts;
 use crate::registry::Keyring;
 use crate::registry::Remote;
 use crate::registry::RemoteSettings;
-use crate::transport::Settings;
-use crate::transport::Transport;
 
 /// Bytes of a file of credentials.
 const MAX_AUTHFILE: usize = 4 * 1024 * 1024;
-/// Bytes of a file of CA certificates (a system's whole list has a quarter of that).
-const MAX_CA_FILE: usize = 1024 * 1024;
 /// Less than this is a mistake in the unit: no connection comes about in it.
 const LEAST_TIME: Duration = Duration::from_millis(1);
 
@@ -54,6 +51,16 @@ pub(super) struct RegistryFlags {
     // The first one: the others take their values away.
     #[command(flatten)]
     typed: Typed,
+
+    /// Make no request: what is asked about lies in a layout.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(
+        default_value_t = false,
+        default_missing_value = "true",
+        hide_default_value = true
+    )]
+    #[arg(hide_possible_values = true)]
+    offline: bool,
 
     /// Time for everything, such as `30s` or `2m30s`.
     #[arg(
@@ -121,29 +128,23 @@ impl RegistryFlags {
         hosts: BTreeSet<String>,
         limits: &Limits,
     ) -> Result<Remote, UsageError> {
-        let mut settings = Settings::default();
-        // Whoever writes a port means it. Nobody else chooses one: no redirect, no token server.
-        settings.low_ports.extend(hosts.iter().cloned());
-        if let Some(path) = &self.registry_cacert {
-            let flag = "--registry-cacert";
-            let pem = read_file(flag, path, MAX_CA_FILE)?;
-            settings
-                .trust_authorities(&pem)
-                .map_err(|source| UsageError::Transport {
-                    flag,
-                    value: show(path),
-                    source,
-                })?;
+        if self.offline {
+            return Err(UsageError::Offline {
+                what: "a registry",
+                remedy: "name a layout with `--layout PATH`, or leave `--offline` away",
+            });
         }
-        settings.proxy.clone_from(&self.proxy);
-        let transport = Transport::new(settings).map_err(|source| UsageError::Proxy {
-            by: if self.typed.has("proxy") {
+        let authorities = self.registry_cacert.as_deref();
+        let transport = network::transport(
+            hosts.iter().cloned(),
+            authorities.map(|path| ("--registry-cacert", path)),
+            self.proxy.as_deref(),
+            if self.typed.has("proxy") {
                 "--proxy"
             } else {
                 "SCGATE_PROXY"
             },
-            source,
-        })?;
+        )?;
         let keyring = self.keyring(&hosts)?;
         let mut remote = RemoteSettings::default();
         if self.allow_http_registry {

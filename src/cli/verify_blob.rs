@@ -106,6 +106,11 @@ pub(super) struct BlobFlags {
     #[arg(long, value_name = "FILE", help_heading = "Evidence")]
     bundle: Option<PathBuf>,
 
+    /// No request is made in any case.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, hide = true)]
+    #[arg(default_value_t = true, default_missing_value = "true")]
+    offline: bool,
+
     /// No request is made, so none takes long; a value that is no time is wrong all the same.
     #[arg(long, short, value_name = "TIME", env = "SCGATE_TIMEOUT", hide = true)]
     #[arg(value_parser = parse_duration, allow_hyphen_values = true)]
