@@ -19,6 +19,7 @@ mod registry;
 mod sandbox;
 mod source;
 mod trust;
+mod trust_root;
 mod verify;
 mod verify_attestation;
 mod verify_blob;
@@ -82,6 +83,8 @@ enum Command {
     /// A whole Sigstore and a registry on loopback, in this process.
     #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::Sandbox>),
+    /// Trusted roots: what is in one, a newer one, and whether it suffices.
+    Trust(trust_root::Trust),
     #[command(hide = true)]
     Conformance(Box<conformance::Conformance>),
 }
@@ -113,6 +116,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::VerifyBlobAttestation(asked) => asked.run(),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(asked) => asked.run(),
+        Command::Trust(asked) => asked.run(),
         Command::Conformance(asked) => asked.run(),
     };
     done.unwrap_or_else(|error| {

@@ -10,6 +10,7 @@ use crate::policy::PatternError;
 use crate::policy::PolicyError;
 use crate::registry;
 use crate::registry::KeyringError;
+use crate::services::tuf;
 use crate::transport;
 use crate::verify::TrustError;
 
@@ -128,6 +129,9 @@ pub(super) enum UsageError {
         what: &'static str,
         remedy: &'static str,
     },
+    /// A TUF mirror or an anchor that is none.
+    #[error(transparent)]
+    Tuf(#[from] tuf::Error),
     /// CA certificates that are none.
     #[error("`{flag} {value}`: {source}")]
     Transport {
@@ -140,16 +144,16 @@ pub(super) enum UsageError {
     Key { path: String, source: TrustError },
     /// A trusted root that does not load.
     #[error(
-        "`--trusted-root {path}`: {source} (name a `trusted_root.json` as `cosign trusted-root \
-         create` writes it)"
+        "`{named}`: {source} (name a `trusted_root.json` as `cosign trusted-root create` or `scgate \
+         trust fetch` writes it)"
     )]
-    Root { path: String, source: TrustError },
+    Root { named: String, source: TrustError },
     /// Something else in the place of a trusted root.
     #[error(
-        "`--trusted-root {path}`: it looks like {looks}, not like a trusted root (name a \
-         `trusted_root.json` as `cosign trusted-root create` writes it)"
+        "`{named}`: it looks like {looks}, not like a trusted root (name a `trusted_root.json` as \
+         `cosign trusted-root create` or `scgate trust fetch` writes it)"
     )]
-    NotARoot { path: String, looks: &'static str },
+    NotARoot { named: String, looks: &'static str },
     /// A value that a flag does not take.
     #[error("`{flag} {}`: {expected}", shown(value))]
     Value {
@@ -238,7 +242,7 @@ struct Trouble<'a>(&'a str, &'a io::Error);
 impl fmt::Display for Trouble<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use io::ErrorKind as Kind;
-        let is_output = self.0 == "--output";
+        let is_output = matches!(self.0, "--output" | "--signing-config");
         f.write_str(match (self.1.kind(), is_output) {
             (Kind::NotFound, false) => "there is no such file (compare the path)",
             (Kind::NotFound, true) => "there is no such directory (make it first)",

@@ -1,8 +1,13 @@
-//! Files that flags name, read up to a bound.
+//! Files that flags name, read up to a bound or written whole.
 
 use std::fs::File;
+#[cfg(unix)]
+use std::fs::Permissions;
 use std::io;
 use std::io::Read;
+use std::io::Write;
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::cli::UsageError;
@@ -56,4 +61,67 @@ pub(super) fn take(from: impl Read, limit: usize) -> io::Result<Vec<u8>> {
 /// A path for people.
 pub(super) fn show(path: &Path) -> String {
     crate::model::printable(&path.to_string_lossy())
+}
+
+/// Writes a file that a flag names, whole or not at all: beside its place, and renamed into it.
+pub(super) fn write_whole(flag: &'static str, path: &Path, bytes: &[u8]) -> Result<(), UsageError> {
+    let write = || {
+        // The file that a link leads to is written, and the link stays.
+        let place = match path.canonicalize() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+            place => place?,
+        };
+        let directory = match place.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut options = tempfile::Builder::new();
+        // As any file of this user is, not as secret as a temporary one.
+        #[cfg(unix)]
+        options.permissions(Permissions::from_mode(0o666));
+        let mut file = options.tempfile_in(directory)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(&place).map_err(|error| error.error)
+    };
+    write().map(drop).map_err(|source| UsageError::File {
+        flag,
+        path: show(path),
+        source,
+    })
+}
+
+/// Refuses a place that no whole file can be put to: a directory, a device, a pipe.
+pub(super) fn check_place(flag: &'static str, path: &Path) -> Result<(), UsageError> {
+    if path == Path::new("-") {
+        return Err(UsageError::Value {
+            flag,
+            value: show(path),
+            expected: "stdout gets what there is to say (name a file)",
+        });
+    }
+    let wrong = |source| UsageError::File {
+        flag,
+        path: show(path),
+        source,
+    };
+    match path.metadata() {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(found) if found.is_dir() => Err(wrong(io::ErrorKind::IsADirectory.into())),
+        Ok(_) => Err(UsageError::Value {
+            flag,
+            value: show(path),
+            expected: "it is no regular file (name one, or a new one)",
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let parent = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            match parent.is_none_or(Path::is_dir) {
+                true => Ok(()),
+                false => Err(wrong(error)),
+            }
+        }
+        Err(error) => Err(wrong(error)),
+    }
 }

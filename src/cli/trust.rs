@@ -112,7 +112,7 @@ impl TrustFlags {
         };
         let mut notices = Vec::new();
         let root = match &self.trusted_root {
-            Some(path) => Some(read_root(path, limits)?),
+            Some(path) => Some(read_root("--trusted-root", path, limits)?),
             // A key whose signatures need no log entry needs nobody to vouch for one.
             None if key.is_some() && self.insecure_ignore_tlog => None,
             None => {
@@ -187,18 +187,19 @@ impl TrustFlags {
     }
 }
 
-fn read_root(path: &Path, limits: &Limits) -> Result<TrustRoot, UsageError> {
-    let flag = "--trusted-root";
+/// Reads the trusted root that `flag` names.
+pub(super) fn read_root(
+    flag: &'static str,
+    path: &Path,
+    limits: &Limits,
+) -> Result<TrustRoot, UsageError> {
     let json = read_file(flag, path, limits.trusted_root_bytes)?;
-    TrustRoot::parse(&json, limits).map_err(|source| match looks(&json) {
-        Some(looks) => UsageError::NotARoot {
-            path: show(path),
-            looks,
-        },
-        None => UsageError::Root {
-            path: show(path),
-            source,
-        },
+    TrustRoot::parse(&json, limits).map_err(|source| {
+        let named = format!("{flag} {}", show(path));
+        match looks(&json) {
+            Some(looks) => UsageError::NotARoot { named, looks },
+            None => UsageError::Root { named, source },
+        }
     })
 }
 
@@ -266,24 +267,30 @@ pub(super) enum Embedded {
 }
 
 impl Embedded {
-    fn root(self, limits: &Limits) -> Result<TrustRoot, UsageError> {
+    /// It, parsed.
+    pub(super) fn root(self, limits: &Limits) -> Result<TrustRoot, UsageError> {
         let instance = match self {
             Self::PublicGood => SigstoreInstance::PublicGood,
             Self::Staging => SigstoreInstance::Staging,
         };
         let json = instance.embedded_trusted_root_json();
         TrustRoot::parse(json.as_bytes(), limits).map_err(|source| UsageError::Root {
-            path: "(embedded)".to_owned(),
+            named: "the embedded trusted root".to_owned(),
             source,
         })
     }
 
-    /// How old it is: only its user can know whether the instance has changed since.
-    fn age(self, root: &TrustRoot, now: Timestamp) -> Option<(&'static str, String)> {
-        let name = match self {
+    /// Which instance it is of.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
             Self::PublicGood => "public-good",
             Self::Staging => "staging",
-        };
+        }
+    }
+
+    /// How old it is: only its user can know whether the instance has changed since.
+    pub(super) fn age(self, root: &TrustRoot, now: Timestamp) -> Option<(&'static str, String)> {
+        let name = self.name();
         let newest = root.newest_start()?;
         let days = (now.unix_seconds() - newest.unix_seconds()) / (24 * 60 * 60);
         let text = format!(

@@ -23,13 +23,12 @@ pub(super) fn sentence(error: &clap::Error, arguments: &[OsString]) -> Option<(S
         arguments,
         command: Cli::command(),
     };
-    let name = told
-        .subcommand()
-        .map(|command| command.get_name().to_owned());
-    let help = match name {
-        Some(name) => format!("`scgate {name} --help` says what there is"),
-        None => "`scgate --help` says what there is".to_owned(),
-    };
+    let mut help = "`scgate".to_owned();
+    for command in told.path() {
+        help.push(' ');
+        help.push_str(command.get_name());
+    }
+    help.push_str(" --help` says what there is");
     Some((told.sentence(), help))
 }
 
@@ -58,7 +57,8 @@ impl Told<'_> {
             }
             ErrorKind::InvalidSubcommand => {
                 let known: Vec<_> = self
-                    .command
+                    .subcommand()
+                    .unwrap_or(&self.command)
                     .get_subcommands()
                     .filter(|command| !command.is_hide_set())
                     .map(|command| format!("`{}`", command.get_name()))
@@ -124,11 +124,24 @@ impl Told<'_> {
 
     /// The command that is named, which has the flags.
     fn subcommand(&self) -> Option<&Command> {
-        self.arguments
-            .iter()
-            .skip(1)
-            .find_map(|word| self.command.find_subcommand(word))
-            .filter(|command| !command.is_hide_set())
+        self.path().pop()
+    }
+
+    /// The command that is named, after those that it is a part of.
+    fn path(&self) -> Vec<&Command> {
+        let mut path = Vec::new();
+        let mut within = &self.command;
+        for word in self.arguments.iter().skip(1) {
+            match within.find_subcommand(word) {
+                Some(command) if command.is_hide_set() => break,
+                Some(command) => {
+                    path.push(command);
+                    within = command;
+                }
+                None => {}
+            }
+        }
+        path
     }
 
     /// A value with what it was given by: a flag, or the variable that stands for it.
