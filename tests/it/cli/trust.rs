@@ -437,6 +437,40 @@ fn a_mirror_that_is_down_is_undecided() {
 }
 
 #[test]
+fn a_mirror_is_reached_as_the_flags_say() {
+    let bench = Bench::new();
+    let url = bench.world.served.url.as_str();
+    let fetch = |mirror: &str| {
+        scgate([
+            "trust",
+            "fetch",
+            "--root=root.json",
+            "-oout.json",
+            "--timeout=5s",
+        ])
+        .and(["--mirror", mirror])
+        .within(bench.dir.path())
+    };
+    // The proxy asks for the mirror; here it is the mirror.
+    let elsewhere = "http://tuf.invalid";
+    fetch(elsewhere).exits(3);
+    fetch(elsewhere).and(["--proxy", url]).exits(0);
+    fetch(elsewhere).variable("SCGATE_PROXY", url).exits(0);
+    fetch(url)
+        .and(["--proxy=socks5://127.0.0.1:1"])
+        .exits(2)
+        .complains("`--proxy, SCGATE_PROXY`");
+    // A port below 1024 is whose who wrote it.
+    fetch("http://127.0.0.1:1").exits(3);
+    let authorities = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/cli/ca.pem");
+    fetch(url).and(["--cacert"]).and([&authorities]).exits(0);
+    let said = fetch(url).and(["--cacert=root.json"]).exits(2);
+    drop(said.complains("`--cacert root.json`: a CA file without a certificate"));
+    // It speaks no TLS.
+    fetch(&url.replace("http:", "https:")).exits(3);
+}
+
+#[test]
 fn no_anchor_is_ever_taken_from_the_mirror() {
     let bench = Bench::new();
     let url = &bench.world.served.url;
