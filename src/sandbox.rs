@@ -43,7 +43,6 @@ use std::sync::OnceLock;
 
 use serde_json::Map;
 use serde_json::Value;
-use serde_json::json;
 use tokio::sync::Notify;
 
 pub use clock::Clock;
@@ -60,6 +59,7 @@ pub use sigstore::Provider;
 pub use sigstore::StateError;
 
 use control::Control;
+use mint::LogVersion;
 use mint::Mint;
 use mint::MintError;
 use registry::Registry;
@@ -72,6 +72,7 @@ use server::Tls;
 use sigstore::Actors;
 use sigstore::State;
 use sigstore::World;
+use tuf::Services;
 
 /// What kind of sandbox it is. The default one has all parts, keeps nothing, and listens on any
 /// free ports.
@@ -85,6 +86,10 @@ pub struct Config {
     pub registry: registry::Config,
     /// What time it is in the services.
     pub clock: Clock,
+    /// The Rekor that the TUF repository and `signing_config.json` name.
+    pub log: LogVersion,
+    /// Whether they name the timestamp authority.
+    pub stamps: Stamps,
     /// How long each service waits before it answers.
     pub delay: Duration,
     /// Where keys and logs are kept; nowhere when there is none.
@@ -98,6 +103,8 @@ impl Default for Config {
             parts: Part::ALL.to_vec(),
             registry: registry::Config::default(),
             clock: Clock::System,
+            log: LogVersion::V1,
+            stamps: Stamps::Rfc3161,
             delay: Duration::ZERO,
             state: None,
         }
@@ -106,6 +113,8 @@ impl Default for Config {
 
 /// A running sandbox. Dropping it ends it; [`Sandbox::stop`] also waits for the end.
 pub struct Sandbox {
+    /// What `signing_config.json` names.
+    named: (LogVersion, Stamps),
     asked_to_stop: Arc<Notify>,
     world: Arc<World>,
     server: Server,
@@ -128,7 +137,7 @@ impl Sandbox {
     ///
     /// [`SandboxError`] for a port that is taken and a state directory that does not serve.
     pub async fn with(config: Config) -> Result<Self, SandboxError> {
-        let now = config.clock.now();
+        let now = config.clock.second();
         let (state, actors) = match &config.state {
             Some(dir) => {
                 let (state, actors) = State::open(dir, now)?;
@@ -138,7 +147,8 @@ impl Sandbox {
         };
         let bound = Bound::new(config.port).await?;
         let url = Tls::Off.url(bound.address());
-        let world = World::new(actors, config.clock, url, config.parts, state)?;
+        let services = services(&url, &actors.mint, config.log, config.stamps);
+        let world = World::new(actors, config.clock, url, config.parts, &services, state)?;
         let world = Arc::new(world);
         let registry = Registry::start(config.registry).await?;
         let asked_to_stop = Arc::new(Notify::new());
@@ -154,6 +164,7 @@ impl Sandbox {
         let server = bound.serve(service, Tls::Off, config.delay)?;
         control.faults.get_or_init(|| server.sink());
         Ok(Self {
+            named: (config.log, config.stamps),
             asked_to_stop,
             world,
             server,
@@ -185,35 +196,22 @@ impl Sandbox {
         self.world.mint.trusted_root().bytes()
     }
 
-    /// The services as clients are told of them (`signing_config.json`, version 0.2), with one log.
+    /// The services as clients are told of them (`signing_config.json`, version 0.2), with this log.
     #[must_use]
-    pub fn signing_config(&self, log: mint::LogVersion, stamps: Stamps) -> Vec<u8> {
-        let start = self.world.mint.valid_from;
-        let service = |path: &str, version: u32| {
-            json!([{
-                "url": format!("{}{path}", self.url()),
-                "majorApiVersion": version,
-                "validFor": { "start": start },
-                "operator": "scgate sandbox",
-            }])
-        };
-        let version = match log {
-            mint::LogVersion::V1 => 1,
-            mint::LogVersion::V2 => 2,
-        };
-        let mut config = json!({
-            "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
-            "caUrls": service("", 1),
-            "oidcUrls": service("/oidc/email", 1),
-            "rekorTlogUrls": service("", version),
-            "rekorTlogConfig": { "selector": "ANY" },
-        });
-        if let (Stamps::Rfc3161, Some(members)) = (stamps, config.as_object_mut()) {
-            let url = service("/api/v1/timestamp", 1);
-            members.insert("tsaUrls".to_owned(), url);
-            members.insert("tsaConfig".to_owned(), json!({ "selector": "ANY" }));
-        }
-        config.to_string().into_bytes()
+    pub fn signing_config(&self, log: LogVersion, stamps: Stamps) -> Vec<u8> {
+        services(&self.url(), self.mint(), log, stamps).signing_config()
+    }
+
+    /// The URL of the TUF repository, which distributes trusted root and signing configuration.
+    #[must_use]
+    pub fn tuf_url(&self) -> String {
+        format!("{}/tuf", self.url())
+    }
+
+    /// The first root of the TUF repository: what its clients pin.
+    #[must_use]
+    pub fn tuf_root(&self) -> Vec<u8> {
+        self.world.tuf_root()
     }
 
     /// A token with these claims; issuer, audience and times are filled in unless they are there.
@@ -286,6 +284,24 @@ impl Sandbox {
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Sandbox").field(&self.url()).finish()
+    }
+}
+
+/// Where everything is.
+fn services(url: &str, mint: &Mint, log: LogVersion, stamps: Stamps) -> Services {
+    let version = match log {
+        LogVersion::V1 => 1,
+        LogVersion::V2 => 2,
+    };
+    Services {
+        fulcio: url.to_owned(),
+        oidc: format!("{url}/oidc/email"),
+        rekor: vec![(url.to_owned(), version)],
+        tsa: match stamps {
+            Stamps::None => Vec::new(),
+            Stamps::Rfc3161 => vec![format!("{url}/api/v1/timestamp")],
+        },
+        start: mint.valid_from,
     }
 }
 

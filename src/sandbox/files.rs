@@ -1,15 +1,15 @@
 //! The files that clients of a sandbox are given.
 
 use super::Sandbox;
-use super::Stamps;
 use super::mint::LogVersion;
 use super::mint::pem;
 
 impl Sandbox {
     /// Everything that a client may need to sign here and to verify what was signed: name and
-    /// content. `log` and `stamps` choose what `signing_config.json` names.
+    /// content. [`super::Config`] says what `signing_config.json` names.
     #[must_use]
-    pub fn files(&self, log: LogVersion, stamps: Stamps) -> Vec<(&'static str, Vec<u8>)> {
+    pub fn files(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let (log, stamps) = self.named;
         let mint = self.mint();
         let certificate = |der: &[u8]| pem("CERTIFICATE", der);
         let root = certificate(&mint.fulcio.root.certificate);
@@ -31,6 +31,7 @@ impl Sandbox {
                 "signing_config_rekor_v2.json",
                 self.signing_config(LogVersion::V2, stamps),
             ),
+            ("root.json", self.tuf_root()),
             ("fulcio_chain.pem", chain.into_bytes()),
             ("fulcio_intermediate.pem", intermediate.into_bytes()),
             ("fulcio_root.pem", root.into_bytes()),

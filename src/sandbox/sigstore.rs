@@ -17,6 +17,7 @@ mod tsa;
 mod verifier;
 
 use core::fmt;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -50,6 +51,10 @@ use super::server::FaultKind;
 use super::server::Place;
 use super::server::Service;
 use super::server::Strike;
+use super::tuf::Repository;
+use super::tuf::RootOrder;
+use super::tuf::Services;
+use super::tuf::distributed;
 use ct::CtState;
 use oidc::Issuer;
 use rekor1::Rekor1State;
@@ -122,6 +127,8 @@ pub(super) struct World {
     rekor1: Mutex<Rekor1State>,
     rekor2: Mutex<Rekor2State>,
     state: Option<State>,
+    /// The files of the TUF repository, by path.
+    tuf: BTreeMap<String, Vec<u8>>,
 }
 
 /// What a world is made of.
@@ -129,22 +136,27 @@ pub(super) struct Actors {
     pub(super) mint: Mint,
     /// The key of the OIDC issuer.
     pub(super) issuer: SigningKey,
+    /// The keys of the TUF repository.
+    pub(super) tuf: RootOrder,
 }
 
 impl World {
-    /// A world with what its state holds.
+    /// A world with what its state holds. `services` are what its TUF repository tells of.
     pub(super) fn new(
         actors: Actors,
         clock: Clock,
         url: String,
         parts: Vec<Part>,
+        services: &Services,
         state: Option<State>,
     ) -> Result<Self, StateError> {
         let (mut ct, mut rekor1, mut rekor2) = Default::default();
         if let Some(state) = &state {
             state.load(&mut ct, &mut rekor1, &mut rekor2)?;
         }
+        let tuf = repository(&actors, clock, services).map_err(StateError::Keys)?;
         Ok(Self {
+            tuf,
             issuer: Issuer::new(&actors.issuer).map_err(StateError::Keys)?,
             mint: actors.mint,
             clock,
@@ -235,6 +247,9 @@ impl World {
         if let Some(rest) = path.strip_prefix("/oidc/").filter(|_| has(Part::Oidc)) {
             return self.oidc(rest, asked);
         }
+        if let Some(rest) = path.strip_prefix("/tuf/").filter(|_| has(Part::Tuf)) {
+            return self.tuf_file(rest, asked);
+        }
         if let Some(rest) = path.strip_prefix("/ct/ct/v1/").filter(|_| has(Part::Ct)) {
             return self.ct_answer(rest, asked);
         }
@@ -288,6 +303,32 @@ impl World {
         }
     }
 
+    /// `/tuf/…`: a file, as a static web server gives it.
+    fn tuf_file(&self, path: &str, asked: &Asked<'_>) -> Answer {
+        let plain = "text/plain; charset=utf-8";
+        match self.tuf.get(path) {
+            _ if !asked.reads() => {
+                let status = StatusCode::METHOD_NOT_ALLOWED;
+                Answer::body(status, plain, "405 method not allowed\n")
+                    .with(header::ALLOW, "GET, HEAD")
+            }
+            Some(bytes) => {
+                let media_type = if path.ends_with(".json") {
+                    "application/json"
+                } else {
+                    "application/octet-stream"
+                };
+                Answer::body(StatusCode::OK, media_type, bytes.clone())
+            }
+            None => Answer::body(StatusCode::NOT_FOUND, plain, "404 page not found\n"),
+        }
+    }
+
+    /// The first root of the TUF repository: what a client pins.
+    pub(super) fn tuf_root(&self) -> Vec<u8> {
+        self.tuf.get("root.json").cloned().unwrap_or_default()
+    }
+
     /// A path that no part has: in the words of the service that it looks like.
     fn unknown(&self, asked: &Asked<'_>) -> Answer {
         if asked.path.starts_with("/api/v2/") {
@@ -295,6 +336,28 @@ impl World {
         }
         rekor1::not_found(asked.path)
     }
+}
+
+/// The TUF repository of a world. Its versions follow the clock, so that they grow from one start
+/// to the next, and it counts as long as the authorities do.
+fn repository(
+    actors: &Actors,
+    clock: Clock,
+    services: &Services,
+) -> Result<BTreeMap<String, Vec<u8>>, MintError> {
+    let now = clock.now();
+    let mut repository = Repository::new(now, distributed(&actors.mint, services))?;
+    repository.roots = vec![actors.tuf.clone()];
+    let version = u64::try_from(now.unix_seconds()).unwrap_or(0).max(1);
+    for role in [
+        &mut repository.timestamp,
+        &mut repository.snapshot,
+        &mut repository.targets,
+    ] {
+        role.version = version;
+        role.expires = actors.mint.valid_until;
+    }
+    repository.files()
 }
 
 /// The lie that meets a request.

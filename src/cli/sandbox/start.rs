@@ -153,6 +153,12 @@ impl Start {
                 ..registry::Config::default()
             },
             clock: self.clock,
+            log: self.rekor,
+            stamps: if self.without_tsa {
+                Stamps::None
+            } else {
+                Stamps::Rfc3161
+            },
             delay: Duration::from_millis(self.delay),
             state: self.state.clone(),
         })
@@ -167,12 +173,7 @@ impl Start {
             sandbox.registry().inject(fault.clone());
         }
         let dir = Directory::new(self.dir.as_deref().or(self.state.as_deref()))?;
-        let stamps = if self.without_tsa {
-            Stamps::None
-        } else {
-            Stamps::Rfc3161
-        };
-        for (name, content) in sandbox.files(self.rekor, stamps) {
+        for (name, content) in sandbox.files() {
             dir.write(name, &content)?;
         }
         let told = io::stdout().write_all(exports(&sandbox, dir.path()).as_bytes());
@@ -217,6 +218,7 @@ fn exports(sandbox: &Sandbox, dir: &Path) -> String {
         ("SCGATE_SANDBOX", sandbox.url()),
         ("SCGATE_SANDBOX_REGISTRY", sandbox.registry().host()),
         ("SCGATE_SANDBOX_DIR", dir.to_string_lossy().into_owned()),
+        ("SCGATE_SANDBOX_TUF", sandbox.tuf_url()),
         ("COSIGN_TRUSTED_ROOT", file("trusted_root.json")),
         ("COSIGN_SIGNING_CONFIG", file("signing_config.json")),
         ("COSIGN_YES", "true".to_owned()),

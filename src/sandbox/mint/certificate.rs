@@ -20,8 +20,9 @@ use crate::model::Identity;
 use crate::model::San;
 use crate::model::Timestamp;
 
-/// The organization in every name that is minted.
-pub(super) const ORGANIZATION: &str = "sandbox.test";
+/// The organization in every name that is minted: whoever meets one of these authorities shall read
+/// at once what it is.
+pub(super) const ORGANIZATION: &str = "scgate sandbox: a test world, do not trust";
 
 /// The extended key usage of code signing.
 pub const CODE_SIGNING: &str = "1.3.6.1.5.5.7.3.3";

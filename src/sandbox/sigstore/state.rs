@@ -33,6 +33,7 @@ use crate::sandbox::mint::MintError;
 use crate::sandbox::mint::SigningKey;
 use crate::sandbox::mint::StoredMint;
 use crate::sandbox::mint::base64;
+use crate::sandbox::tuf::RootOrder;
 
 /// The largest file of keys, in bytes.
 const KEYS: u64 = 1 << 20;
@@ -52,6 +53,8 @@ struct Keys {
     note: String,
     issuer: String,
     mint: StoredMint,
+    /// Root, timestamp, snapshot and targets.
+    tuf: [String; 4],
 }
 
 #[derive(Deserialize, Serialize)]
@@ -204,7 +207,15 @@ impl State {
 fn make_keys(path: &Path, now: Timestamp) -> Result<Actors, StateError> {
     let actors = Actors::new(now).map_err(StateError::Keys)?;
     let issuer = actors.issuer.to_pkcs8().map_err(StateError::Keys)?;
+    let tuf = &actors.tuf;
+    let root = tuf.root.first().unwrap_or(&tuf.targets);
+    let tuf = [root, &tuf.timestamp, &tuf.snapshot, &tuf.targets];
+    let mut stored = <[String; 4]>::default();
+    for (key, text) in tuf.into_iter().zip(&mut stored) {
+        *text = base64(&key.to_pkcs8().map_err(StateError::Keys)?);
+    }
     let keys = Keys {
+        tuf: stored,
         note: "keys of an scgate sandbox: a test world that nobody should trust".to_owned(),
         issuer: base64(&issuer),
         mint: actors.mint.stored().map_err(StateError::Keys)?,
@@ -228,19 +239,42 @@ fn read_keys(path: &Path) -> Result<Actors, StateError> {
     })?;
     let damaged = || StateError::damaged(path, 1);
     let keys: Keys = serde_json::from_slice(&text).map_err(|_| damaged())?;
-    let issuer = bytes(&keys.issuer).ok_or_else(damaged)?;
+    let key = |text: &str| {
+        let der = bytes(text).ok_or_else(damaged)?;
+        SigningKey::from_pkcs8(KeyKind::P256, &der).map_err(|_| damaged())
+    };
+    let mint = Mint::from_stored(&keys.mint).ok_or_else(damaged)?;
+    let [root, timestamp, snapshot, targets] = &keys.tuf;
+    let tuf = RootOrder {
+        root: vec![key(root)?],
+        timestamp: key(timestamp)?,
+        snapshot: key(snapshot)?,
+        targets: key(targets)?,
+        ..root_order(mint.valid_until).map_err(StateError::Keys)?
+    };
     Ok(Actors {
-        issuer: SigningKey::from_pkcs8(KeyKind::P256, &issuer).map_err(|_| damaged())?,
-        mint: Mint::from_stored(&keys.mint).ok_or_else(damaged)?,
+        issuer: key(&keys.issuer)?,
+        mint,
+        tuf,
     })
+}
+
+/// A root of the TUF repository, with fresh keys, that says what it is.
+fn root_order(expires: Timestamp) -> Result<RootOrder, MintError> {
+    let mut order = RootOrder::new(expires)?;
+    let note = "scgate sandbox: a test world, do not trust";
+    order.overrides.insert("x-note".to_owned(), note.into());
+    Ok(order)
 }
 
 impl Actors {
     /// New ones.
     pub(in crate::sandbox) fn new(now: Timestamp) -> Result<Self, MintError> {
+        let mint = Mint::new(now)?;
         Ok(Self {
-            mint: Mint::new(now)?,
             issuer: SigningKey::generate(KeyKind::P256)?,
+            tuf: root_order(mint.valid_until)?,
+            mint,
         })
     }
 }
