@@ -19,4 +19,5 @@ mod keyed;
 mod layout;
 mod peers;
 mod samples;
+mod sandbox;
 mod trust;

@@ -28,6 +28,7 @@ const VARIABLE: &str = "SCGATE_INTEROP_BIN";
 pub(crate) struct Ring {
     programs: PathBuf,
     scratch: TempDir,
+    variables: Vec<(String, String)>,
 }
 
 impl Ring {
@@ -48,7 +49,11 @@ impl Ring {
             );
         }
         let scratch = tempfile::tempdir().expect("a temporary directory can be made");
-        Some(Self { programs, scratch })
+        Some(Self {
+            programs,
+            scratch,
+            variables: Vec::new(),
+        })
     }
 
     pub(crate) fn scratch(&self) -> &Path {
@@ -65,6 +70,22 @@ impl Ring {
             self.scratch(),
             arguments,
         )
+    }
+
+    /// cosign 2, where the ring has it: the big one does.
+    pub(crate) fn cosign2<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Option<Answer> {
+        let program = self.programs.join("cosign2");
+        program
+            .is_file()
+            .then(|| self.ask(&program, self.scratch(), arguments))
+    }
+
+    /// Another environment variable for everything that runs from now on.
+    pub(crate) fn variable(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Runs crane, which has to succeed, and returns the first line of what it printed.
@@ -132,6 +153,7 @@ impl Ring {
             .env("TUF_ROOT", self.scratch().join("tuf"))
             .env("COSIGN_PASSWORD", "interop")
             .env("SIGSTORE_NO_CACHE", "true")
+            .envs(self.variables.iter().cloned())
             .stdin(Stdio::null())
             .output()
             .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
