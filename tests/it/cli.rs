@@ -6,6 +6,7 @@ mod blob;
 mod flags;
 mod network;
 mod samples;
+mod sandbox;
 mod trust;
 mod usage;
 

@@ -87,6 +87,13 @@ pub(crate) fn http(registry: &Registry) -> reqwest::Client {
     builder.build().unwrap()
 }
 
+/// A client without any TLS trust of its own.
+pub(crate) fn plain() -> reqwest::Client {
+    provider();
+    let none = reqwest::redirect::Policy::none();
+    reqwest::Client::builder().redirect(none).no_proxy().build().unwrap()
+}
+
 fn provider() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Another test may have been faster, with the same one.

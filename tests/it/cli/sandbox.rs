@@ -1,0 +1,270 @@
+//! `scgate sandbox`: what it prints, what it is told, and what keeps it from starting.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::runner::Said;
+use crate::runner::scgate;
+
+/// A sandbox in the background, ended with the value.
+struct Background {
+    exports: BTreeMap<String, String>,
+}
+
+impl Background {
+    fn start(words: &[&str]) -> Self {
+        let said = scgate(["sandbox", "--detach"]).and(words).exits(0);
+        let exports = said
+            .stdout
+            .lines()
+            .filter_map(|line| line.strip_prefix("export ")?.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned()))
+            .collect();
+        Self { exports }
+    }
+
+    fn get(&self, name: &str) -> &str {
+        self.exports.get(name).map_or("", String::as_str)
+    }
+
+    fn dir(&self) -> PathBuf {
+        PathBuf::from(self.get("SCGATE_SANDBOX_DIR"))
+    }
+
+    /// `scgate sandbox WORDS`, told by the variable where it is.
+    fn tell(&self, words: &[&str], code: i32) -> Said {
+        scgate(["sandbox"])
+            .and(words)
+            .variable("SCGATE_SANDBOX", self.get("SCGATE_SANDBOX"))
+            .exits(code)
+    }
+
+    /// Ends it, and waits until nobody answers.
+    fn stop(&self) {
+        self.tell(&["stop"], 0);
+        let address = self.get("SCGATE_SANDBOX").trim_start_matches("http://").to_owned();
+        for _ in 0..200 {
+            if std::net::TcpStream::connect(&address).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(25));
+        }
+        panic!("the sandbox at {address} does not end");
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let url = self.get("SCGATE_SANDBOX").to_owned();
+        drop(scgate(["sandbox", "stop", "--url", &url]).run());
+    }
+}
+
+fn claims(token: &str) -> Value {
+    let part = token.trim().split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+#[test]
+fn it_runs_in_the_background_and_leaves_nothing() {
+    let sandbox = Background::start(&[]);
+    for name in ["trusted_root.json", "signing_config.json", "root.json", "fulcio_root.pem"] {
+        assert!(sandbox.dir().join(name).is_file(), "{name}");
+    }
+    for name in ["COSIGN_TRUSTED_ROOT", "COSIGN_SIGNING_CONFIG"] {
+        assert!(Path::new(sandbox.get(name)).is_file(), "{name}");
+    }
+    let root = fs::read_to_string(sandbox.get("COSIGN_TRUSTED_ROOT")).unwrap();
+    assert!(root.contains("a test world"), "{root}");
+
+    let reference = sandbox.tell(&["image", "shop/app:v1"], 0).stdout;
+    let reference = reference.trim();
+    assert!(reference.starts_with(sandbox.get("SCGATE_SANDBOX_REGISTRY")));
+    let again = sandbox.tell(&["image", "shop/other:v1"], 0).stdout;
+    let digest = |text: &str| text.trim().split('@').nth(1).unwrap().to_owned();
+    assert_eq!(digest(reference), digest(&again));
+    scgate(["verify", "--certificate-identity=a", "--certificate-oidc-issuer=b", reference])
+        .and(["--trusted-root", sandbox.get("COSIGN_TRUSTED_ROOT")])
+        .exits(1);
+
+    sandbox.tell(&["reset"], 0);
+    scgate(["verify", "--certificate-identity=a", "--certificate-oidc-issuer=b", reference])
+        .and(["--trusted-root", sandbox.get("COSIGN_TRUSTED_ROOT"), "-ojson"])
+        .exits(1);
+    let dir = sandbox.dir();
+    sandbox.stop();
+    for _ in 0..200 {
+        if !dir.exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    panic!("{} is still there", dir.display());
+}
+
+#[test]
+fn tokens_say_what_they_are_told() {
+    let sandbox = Background::start(&["--clock=2026-03-01T00:00:00Z"]);
+    let token = |words: &[&str]| {
+        let words = [&["token"], words].concat();
+        claims(&sandbox.tell(&words, 0).stdout)
+    };
+    let github = token(&[]);
+    assert_eq!(github["iss"], "https://token.actions.githubusercontent.com");
+    assert_eq!(github["aud"], "sigstore");
+    // The clock of the services began in March.
+    let issued = github["iat"].as_i64().unwrap() - 1_772_323_200;
+    assert!((0..60).contains(&issued), "{github}");
+
+    let own = token(&["--repository=acme/ops", "--ref=refs/tags/v1", "--event=release"]);
+    assert_eq!(own["sub"], "repo:acme/ops:ref:refs/tags/v1");
+    let workflow = "acme/ops/.github/workflows/release.yml@refs/tags/v1";
+    assert_eq!(own["job_workflow_ref"], workflow);
+    let email = token(&["email", "email=a@sandbox.test", "email_verified:=false", "sub:=null"]);
+    assert_eq!(email["email"], "a@sandbox.test");
+    assert_eq!(email["email_verified"], false);
+    assert!(email.get("sub").is_none());
+
+    sandbox.tell(&["token", "nobody"], 2).complains("it is one of buildkite");
+    sandbox.tell(&["token", "email", "claim"], 2).complains("a claim is `NAME=TEXT`");
+    sandbox
+        .tell(&["token", "email", "--repository=a/b"], 2)
+        .complains("exclude each other");
+}
+
+#[test]
+fn it_misbehaves_on_request() {
+    let sandbox = Background::start(&["--fault=status=503,path=/ping,times=1"]);
+    let ask = |path: &str| {
+        let url = format!("{}{path}", sandbox.get("SCGATE_SANDBOX"));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let client = crate::sandbox_registry::plain();
+            client.get(url).send().await.unwrap().status().as_u16()
+        })
+    };
+    assert_eq!(ask("/ping"), 503);
+    assert_eq!(ask("/ping"), 200);
+    sandbox.tell(&["fault", "status=418,path=/ping"], 0);
+    assert_eq!(ask("/ping"), 418);
+    sandbox.tell(&["fault", "--clear"], 0);
+    assert_eq!(ask("/ping"), 200);
+    sandbox.tell(&["fault", "status=418", "--registry"], 0);
+    assert_eq!(ask("/ping"), 200);
+    sandbox
+        .tell(&["fault", "nonsense"], 2)
+        .complains("find a fault named `nonsense`: there are challenge");
+    sandbox
+        .tell(&["fault", "lie=ca-nonsense"], 2)
+        .complains("there is no lie `ca-nonsense`");
+}
+
+#[test]
+fn parts_are_chosen() {
+    let sandbox = Background::start(&["--only=fulcio,oidc"]);
+    let ask = |path: &str| {
+        let url = format!("{}{path}", sandbox.get("SCGATE_SANDBOX"));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let client = crate::sandbox_registry::plain();
+            client.get(url).send().await.unwrap().status().as_u16()
+        })
+    };
+    assert_eq!(ask("/api/v2/trustBundle"), 200);
+    assert_eq!(ask("/oidc/github/keys"), 200);
+    for path in ["/api/v1/log", "/api/v2/checkpoint", "/tuf/root.json", "/ct/ct/v1/get-sth"] {
+        assert_eq!(ask(path), 404, "{path}");
+    }
+    scgate(["sandbox", "--only=fulcio,mail"])
+        .exits(2)
+        .complains("a part is one of ct, fulcio, oidc, rekor1, rekor2, tsa, tuf");
+}
+
+#[test]
+fn a_state_is_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let words = ["--state", state.to_str().unwrap()];
+    let first = Background::start(&words);
+    let root = fs::read(first.get("COSIGN_TRUSTED_ROOT")).unwrap();
+    let reference = first.tell(&["image", "shop/kept:v1"], 0).stdout;
+    assert!(reference.contains("@sha256:"));
+    let port = first.get("SCGATE_SANDBOX_REGISTRY").rsplit(':').next().unwrap().to_owned();
+    first.stop();
+
+    let second = Background::start(&[&words[..], &["--registry-port", &port]].concat());
+    assert_eq!(fs::read(second.get("COSIGN_TRUSTED_ROOT")).unwrap(), root);
+    // The image is there, and unsigned; an image that is not there is another answer.
+    let denied = scgate(["verify", "--certificate-identity=a", "--certificate-oidc-issuer=b"])
+        .and([reference.trim(), "-ojson", "--trusted-root"])
+        .and([second.get("COSIGN_TRUSTED_ROOT")])
+        .exits(1);
+    assert_eq!(denied.codes(), ["no-signature"]);
+    second.stop();
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for words in [
+        ["sandbox", "--port", &port],
+        ["sandbox", "--registry-port", &port],
+    ] {
+        scgate(words)
+            .exits(2)
+            .complains(&format!("listen on 127.0.0.1:{port}"));
+    }
+    // The same through `--detach`.
+    scgate(["sandbox", "--detach", "--port", &port])
+        .exits(2)
+        .complains(&format!("listen on 127.0.0.1:{port}"));
+
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let below = file.join("state");
+    scgate(["sandbox", "--state", below.to_str().unwrap()])
+        .exits(2)
+        .complains("write `");
+    scgate(["sandbox", "--dir", below.to_str().unwrap()])
+        .exits(2)
+        .complains("--dir");
+
+    let damaged = dir.path().join("damaged");
+    fs::create_dir(&damaged).unwrap();
+    fs::write(damaged.join("keys.json"), "{}").unwrap();
+    scgate(["sandbox", "--state", damaged.to_str().unwrap()])
+        .exits(2)
+        .complains("it is damaged");
+
+    for (words, text) in [
+        (vec!["--clock=soon"], "not a point in time"),
+        (vec!["--rekor=3"], "Rekor has versions 1 and 2"),
+        (vec!["--referrers=maybe"], "it is `api` or `off`"),
+        (vec!["--fault=nonsense"], "find a fault named `nonsense`"),
+        (vec!["--registry-user=nobody"], "a user is `NAME:PASSWORD`"),
+    ] {
+        scgate(["sandbox"]).and(words).exits(2).complains(text);
+    }
+}
+
+#[test]
+fn a_sandbox_that_is_not_there_is_said() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    scgate(["sandbox", "token", "--url", &format!("http://{free}")])
+        .exits(2)
+        .complains("no sandbox answers");
+    scgate(["sandbox", "token", "--url", "http://example.com"])
+        .exits(2)
+        .complains("no address of a sandbox");
+    scgate(["sandbox", "token"]).exits(2).complains("--url");
+}
