@@ -91,7 +91,11 @@ pub(crate) fn http(registry: &Registry) -> reqwest::Client {
 pub(crate) fn plain() -> reqwest::Client {
     provider();
     let none = reqwest::redirect::Policy::none();
-    reqwest::Client::builder().redirect(none).no_proxy().build().unwrap()
+    reqwest::Client::builder()
+        .redirect(none)
+        .no_proxy()
+        .build()
+        .unwrap()
 }
 
 fn provider() {

@@ -50,7 +50,10 @@ impl Background {
     /// Ends it, and waits until nobody answers.
     fn stop(&self) {
         self.tell(&["stop"], 0);
-        let address = self.get("SCGATE_SANDBOX").trim_start_matches("http://").to_owned();
+        let address = self
+            .get("SCGATE_SANDBOX")
+            .trim_start_matches("http://")
+            .to_owned();
         for _ in 0..200 {
             if std::net::TcpStream::connect(&address).is_err() {
                 return;
@@ -76,7 +79,12 @@ fn claims(token: &str) -> Value {
 #[test]
 fn it_runs_in_the_background_and_leaves_nothing() {
     let sandbox = Background::start(&[]);
-    for name in ["trusted_root.json", "signing_config.json", "root.json", "fulcio_root.pem"] {
+    for name in [
+        "trusted_root.json",
+        "signing_config.json",
+        "root.json",
+        "fulcio_root.pem",
+    ] {
         assert!(sandbox.dir().join(name).is_file(), "{name}");
     }
     for name in ["COSIGN_TRUSTED_ROOT", "COSIGN_SIGNING_CONFIG"] {
@@ -91,14 +99,28 @@ fn it_runs_in_the_background_and_leaves_nothing() {
     let again = sandbox.tell(&["image", "shop/other:v1"], 0).stdout;
     let digest = |text: &str| text.trim().split('@').nth(1).unwrap().to_owned();
     assert_eq!(digest(reference), digest(&again));
-    scgate(["verify", "--certificate-identity=a", "--certificate-oidc-issuer=b", reference])
-        .and(["--trusted-root", sandbox.get("COSIGN_TRUSTED_ROOT")])
-        .exits(1);
+    scgate([
+        "verify",
+        "--certificate-identity=a",
+        "--certificate-oidc-issuer=b",
+        reference,
+    ])
+    .and(["--trusted-root", sandbox.get("COSIGN_TRUSTED_ROOT")])
+    .exits(1);
 
     sandbox.tell(&["reset"], 0);
-    scgate(["verify", "--certificate-identity=a", "--certificate-oidc-issuer=b", reference])
-        .and(["--trusted-root", sandbox.get("COSIGN_TRUSTED_ROOT"), "-ojson"])
-        .exits(1);
+    scgate([
+        "verify",
+        "--certificate-identity=a",
+        "--certificate-oidc-issuer=b",
+        reference,
+    ])
+    .and([
+        "--trusted-root",
+        sandbox.get("COSIGN_TRUSTED_ROOT"),
+        "-ojson",
+    ])
+    .exits(1);
     let dir = sandbox.dir();
     sandbox.stop();
     for _ in 0..200 {
@@ -124,17 +146,30 @@ fn tokens_say_what_they_are_told() {
     let issued = github["iat"].as_i64().unwrap() - 1_772_323_200;
     assert!((0..60).contains(&issued), "{github}");
 
-    let own = token(&["--repository=acme/ops", "--ref=refs/tags/v1", "--event=release"]);
+    let own = token(&[
+        "--repository=acme/ops",
+        "--ref=refs/tags/v1",
+        "--event=release",
+    ]);
     assert_eq!(own["sub"], "repo:acme/ops:ref:refs/tags/v1");
     let workflow = "acme/ops/.github/workflows/release.yml@refs/tags/v1";
     assert_eq!(own["job_workflow_ref"], workflow);
-    let email = token(&["email", "email=a@sandbox.test", "email_verified:=false", "sub:=null"]);
+    let email = token(&[
+        "email",
+        "email=a@sandbox.test",
+        "email_verified:=false",
+        "sub:=null",
+    ]);
     assert_eq!(email["email"], "a@sandbox.test");
     assert_eq!(email["email_verified"], false);
     assert!(email.get("sub").is_none());
 
-    sandbox.tell(&["token", "nobody"], 2).complains("it is one of buildkite");
-    sandbox.tell(&["token", "email", "claim"], 2).complains("a claim is `NAME=TEXT`");
+    sandbox
+        .tell(&["token", "nobody"], 2)
+        .complains("it is one of buildkite");
+    sandbox
+        .tell(&["token", "email", "claim"], 2)
+        .complains("a claim is `NAME=TEXT`");
     sandbox
         .tell(&["token", "email", "--repository=a/b"], 2)
         .complains("exclude each other");
@@ -180,7 +215,12 @@ fn parts_are_chosen() {
     };
     assert_eq!(ask("/api/v2/trustBundle"), 200);
     assert_eq!(ask("/oidc/github/keys"), 200);
-    for path in ["/api/v1/log", "/api/v2/checkpoint", "/tuf/root.json", "/ct/ct/v1/get-sth"] {
+    for path in [
+        "/api/v1/log",
+        "/api/v2/checkpoint",
+        "/tuf/root.json",
+        "/ct/ct/v1/get-sth",
+    ] {
         assert_eq!(ask(path), 404, "{path}");
     }
     scgate(["sandbox", "--only=fulcio,mail"])
@@ -197,16 +237,25 @@ fn a_state_is_gone_on_with() {
     let root = fs::read(first.get("COSIGN_TRUSTED_ROOT")).unwrap();
     let reference = first.tell(&["image", "shop/kept:v1"], 0).stdout;
     assert!(reference.contains("@sha256:"));
-    let port = first.get("SCGATE_SANDBOX_REGISTRY").rsplit(':').next().unwrap().to_owned();
+    let port = first
+        .get("SCGATE_SANDBOX_REGISTRY")
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .to_owned();
     first.stop();
 
     let second = Background::start(&[&words[..], &["--registry-port", &port]].concat());
     assert_eq!(fs::read(second.get("COSIGN_TRUSTED_ROOT")).unwrap(), root);
     // The image is there, and unsigned; an image that is not there is another answer.
-    let denied = scgate(["verify", "--certificate-identity=a", "--certificate-oidc-issuer=b"])
-        .and([reference.trim(), "-ojson", "--trusted-root"])
-        .and([second.get("COSIGN_TRUSTED_ROOT")])
-        .exits(1);
+    let denied = scgate([
+        "verify",
+        "--certificate-identity=a",
+        "--certificate-oidc-issuer=b",
+    ])
+    .and([reference.trim(), "-ojson", "--trusted-root"])
+    .and([second.get("COSIGN_TRUSTED_ROOT")])
+    .exits(1);
     assert_eq!(denied.codes(), ["no-signature"]);
     second.stop();
 }
@@ -259,7 +308,10 @@ fn what_keeps_it_from_starting_is_said() {
 
 #[test]
 fn a_sandbox_that_is_not_there_is_said() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     scgate(["sandbox", "token", "--url", &format!("http://{free}")])
         .exits(2)
         .complains("no sandbox answers");
