@@ -18,6 +18,7 @@ use core::time::Duration;
 use std::io;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
@@ -242,6 +243,14 @@ pub enum ServerError {
     /// A task of the server panicked: a bug.
     #[error("keep the sandbox alive: a task panicked")]
     Crashed,
+    /// A file or directory of the storage cannot be used. The operator of the machine can mend it.
+    #[error("use `{}` as storage", path.display())]
+    Storage {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The certificate does not serve: a bug.
     #[error("set up TLS")]
     Tls(#[source] rustls::Error),
