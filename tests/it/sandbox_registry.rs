@@ -4,6 +4,7 @@
 mod clients;
 mod faults;
 mod protocol;
+mod spec;
 mod writing;
 
 use rustls::crypto::aws_lc_rs;
