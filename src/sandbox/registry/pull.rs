@@ -57,7 +57,9 @@ pub(super) fn manifest(
     }
     match stored.content.read() {
         Ok(bytes) => Answer::body(StatusCode::OK, &stored.media_type, bytes).digest(digest),
-        Err(damaged) => damaged.answer(),
+        Err(damaged) if shared.store().manifest(repo, digest).is_some() => damaged.answer(),
+        // It was deleted between finding and reading it.
+        Err(_) => Answer::unknown("MANIFEST_UNKNOWN", "manifest unknown"),
     }
 }
 
@@ -76,8 +78,9 @@ pub(super) fn blob(shared: &Shared, repo: &str, digest: &str, asked: &Asked<'_>)
     let Ok(digest) = Digest::parse(digest) else {
         return Answer::bad_digest();
     };
+    let unknown = || Answer::unknown("BLOB_UNKNOWN", "blob unknown to registry");
     let Some(content) = shared.store().blob(repo, digest) else {
-        return Answer::unknown("BLOB_UNKNOWN", "blob unknown to registry");
+        return unknown();
     };
     let base = match &shared.config.blobs {
         BlobDelivery::Direct => {
@@ -86,7 +89,11 @@ pub(super) fn blob(shared: &Shared, repo: &str, digest: &str, asked: &Asked<'_>)
             }
             let bytes = match content.read() {
                 Ok(bytes) => bytes,
-                Err(damaged) => return damaged.answer(),
+                Err(damaged) if shared.store().blob(repo, digest).is_some() => {
+                    return damaged.answer();
+                }
+                // It was deleted between finding and reading it.
+                Err(_) => return unknown(),
             };
             let whole = Answer::body(StatusCode::OK, "application/octet-stream", bytes);
             return conditions::cut(asked, whole.digest(digest));
