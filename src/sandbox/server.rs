@@ -1,6 +1,6 @@
 //! The HTTP server under everything in the sandbox: loopback only, and it misbehaves on request.
 //!
-//! A [`Service`] gives the honest answer to one request. Around it stand the connections (HTTP/1.1
+//! A `Service` gives the honest answer to one request. Around it stand the connections (HTTP/1.1
 //! and HTTP/2, plain or TLS), the log of what was asked, and the faults that make chosen requests
 //! fail or lie. Start with [`Fault`].
 
