@@ -547,3 +547,29 @@ fn named<T>(
         .find(|(_, one)| content(one).is_in_memory_as(digest))
         .map(|(own, _)| *own)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cleared_is_gone_from_the_disk_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let digest = Digest::sha256(b"bytes");
+        let mut store = Store::on_disk(dir.path()).unwrap();
+        let bytes = || Bytes::from_static(b"bytes");
+        store.put_blob("a/b", digest, bytes()).unwrap();
+        store
+            .put_manifest("c", digest, "x/y", bytes(), &["t"])
+            .unwrap();
+        let upload = store.begin_upload("a/b");
+        store.clear();
+        assert!(store.repositories().is_empty());
+        assert!(store.uploads.find("a/b", &upload).is_none());
+        store.put_blob("d", digest, bytes()).unwrap();
+        drop(store);
+        let store = Store::on_disk(dir.path()).unwrap();
+        assert_eq!(store.repositories(), ["d"]);
+        assert_eq!(store.blob("d", digest).unwrap().read().unwrap(), bytes());
+    }
+}
