@@ -1,10 +1,11 @@
-//! An OCI registry on 127.0.0.1, in memory, that misbehaves on request.
+//! An OCI registry on 127.0.0.1, in memory or on disk, that misbehaves on request.
 //!
-//! It speaks the OCI distribution specification 1.1 (pulling, referrers, pushing) and imitates the
-//! registries in use where they differ: strict or lenient `Accept`, referrers API on or off, Basic
-//! or token authentication, blobs behind a redirect. A [`Fault`] makes chosen requests fail or lie.
-//! Every request is kept ([`Registry::requests`]), so that a test can assert what was asked and
-//! which credentials went where.
+//! It speaks the OCI distribution specification 1.1 whole (pulling, pushing, discovery, management)
+//! and imitates the registries in use where they differ: strict or lenient `Accept`, referrers API
+//! on or off, conditional requests obeyed or ignored, immutable tags, Basic or token authentication,
+//! blobs behind a redirect. A [`Fault`] makes chosen requests fail or lie. Every request is kept
+//! ([`Registry::requests`]), so that a test can assert what was asked and which credentials went
+//! where.
 //!
 //! It refuses to listen on anything but loopback and reads no clock but the monotonic one. Start
 //! with [`Registry::start`] and [`Config`].
@@ -28,7 +29,11 @@
 //! ```
 
 mod auth;
+mod conditions;
 mod config;
+mod content;
+mod disk;
+mod htpasswd;
 mod layout;
 mod pull;
 mod push;
@@ -36,6 +41,8 @@ mod referrers;
 mod route;
 mod service;
 mod store;
+mod uploading;
+mod uploads;
 
 use core::fmt;
 use std::io;
@@ -50,7 +57,10 @@ pub use config::AcceptRule;
 pub use config::Auth;
 pub use config::BlobDelivery;
 pub use config::Config;
+pub use config::Deletes;
 pub use config::Referrers;
+pub use config::Shortcuts;
+pub use config::Storage;
 pub use config::TokenAuth;
 pub use config::User;
 pub use layout::Loaded;
@@ -64,7 +74,7 @@ use super::server::ServerError;
 use super::server::Sink;
 use crate::model::Digest;
 use service::Shared;
-use store::Store;
+use store::View;
 
 /// A running registry. Dropping it ends it; [`Registry::stop`] also waits for the end.
 pub struct Registry {
@@ -73,15 +83,16 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry on a free port of 127.0.0.1.
+    /// Starts a registry on 127.0.0.1.
     ///
     /// # Errors
     ///
-    /// [`ServerError`] when loopback has no port, and when the certificate cannot be made.
+    /// [`ServerError`] when the port is taken, when the directory of its storage cannot be used or
+    /// is used by another registry, and when the certificate cannot be made.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
-        let bound = Bound::new(0).await?;
+        let bound = Bound::new(config.port).await?;
         let (tls, delay) = (config.tls, config.delay);
-        let shared = Arc::new(Shared::new(config, bound.address()));
+        let shared = Arc::new(Shared::new(config, bound.address())?);
         let service = Arc::clone(&shared);
         let server = bound.serve(service, tls, delay)?;
         Ok(Self { shared, server })
@@ -121,13 +132,13 @@ impl Registry {
     }
 }
 
-/// What it holds.
+/// What it holds. What a disk does not take is kept in memory, until the registry ends.
 impl Registry {
     /// Stores a blob.
     pub fn put_blob(&self, repo: &str, bytes: impl Into<Bytes>) -> Digest {
         let bytes = bytes.into();
         let digest = Digest::sha256(&bytes);
-        self.shared.store().put_blob(repo, digest, bytes);
+        self.plant_blob(repo, digest, bytes);
         digest
     }
 
@@ -142,16 +153,14 @@ impl Registry {
     ) -> Digest {
         let bytes = bytes.into();
         let digest = Digest::sha256(&bytes);
+        let tags: Vec<_> = tag.into_iter().collect();
         let mut store = self.shared.store();
-        store.put_manifest(repo, digest, media_type, bytes);
-        if let Some(tag) = tag {
-            store.tag(repo, tag, digest);
-        }
+        store.insist(|store| store.put_manifest(repo, digest, media_type, bytes.clone(), &tags));
         digest
     }
 
     /// Stores bytes as the manifest of a digest that need not be theirs: no honest registry holds
-    /// this.
+    /// this. Such bytes stay in memory, whatever the storage.
     pub fn plant_manifest(
         &self,
         repo: &str,
@@ -159,44 +168,56 @@ impl Registry {
         media_type: &str,
         bytes: impl Into<Bytes>,
     ) {
-        self.shared
-            .store()
-            .put_manifest(repo, digest, media_type, bytes.into());
+        let bytes = bytes.into();
+        let mut store = self.shared.store();
+        store.insist(|store| store.put_manifest(repo, digest, media_type, bytes.clone(), &[]));
     }
 
     /// Stores bytes as the blob of a digest that need not be theirs: no honest registry holds this.
+    /// Such bytes stay in memory, whatever the storage.
     pub fn plant_blob(&self, repo: &str, digest: Digest, bytes: impl Into<Bytes>) {
-        self.shared.store().put_blob(repo, digest, bytes.into());
+        let bytes = bytes.into();
+        let mut store = self.shared.store();
+        store.insist(|store| store.put_blob(repo, digest, bytes.clone()));
     }
 
     /// Points a tag at a digest; the digest need not be there.
     pub fn tag(&self, repo: &str, tag: &str, digest: Digest) {
-        self.shared.store().tag(repo, tag, digest);
+        let mut store = self.shared.store();
+        store.insist(|store| store.tag(repo, tag, digest));
     }
 
     /// The digest that a tag points at.
     #[must_use]
     pub fn resolve(&self, repo: &str, tag: &str) -> Option<Digest> {
-        self.shared.store().resolve(repo, tag)
+        self.shared.store().resolve(repo, tag, View::Now)
     }
 
-    /// The media type and bytes of a manifest.
+    /// The media type and bytes of a manifest, unless they are damaged.
     #[must_use]
     pub fn manifest(&self, repo: &str, digest: Digest) -> Option<(String, Bytes)> {
         let stored = self.shared.store().manifest(repo, digest)?;
-        Some((stored.media_type, stored.bytes))
+        Some((stored.media_type.clone(), stored.content.read().ok()?))
     }
 
-    /// The bytes of a blob.
+    /// The bytes of a blob, unless they are damaged.
     #[must_use]
     pub fn blob(&self, repo: &str, digest: Digest) -> Option<Bytes> {
-        self.shared.store().blob(repo, digest)
+        let content = self.shared.store().blob(repo, digest)?;
+        content.read().ok()
+    }
+
+    /// The names of all repositories, sorted.
+    #[must_use]
+    pub fn repositories(&self) -> Vec<String> {
+        self.shared.store().repositories()
     }
 
     /// All tags of a repository, sorted.
     #[must_use]
     pub fn tags(&self, repo: &str) -> Vec<String> {
-        self.shared.store().tags(repo).unwrap_or_default()
+        let tags = self.shared.store().tags(repo, View::Now);
+        tags.unwrap_or_default()
     }
 
     /// Stores an image, under a tag when one is given.
@@ -206,24 +227,28 @@ impl Registry {
 
     /// Removes a blob.
     pub fn delete_blob(&self, repo: &str, digest: Digest) {
-        self.shared.store().delete_blob(repo, digest);
+        let mut store = self.shared.store();
+        store.insist(|store| store.delete_blob(repo, digest));
     }
 
     /// Removes a manifest and the tags that point at it.
     pub fn delete_manifest(&self, repo: &str, digest: Digest) {
-        self.shared.store().delete_manifest(repo, digest);
+        let mut store = self.shared.store();
+        store.insist(|store| store.delete_manifest(repo, digest));
     }
 
     /// Removes a tag.
     pub fn delete_tag(&self, repo: &str, tag: &str) {
-        self.shared.store().delete_tag(repo, tag);
+        let mut store = self.shared.store();
+        store.insist(|store| store.delete_tag(repo, tag));
     }
 
     /// Stores everything of an OCI layout directory; names in `index.json` become tags.
     ///
     /// # Errors
     ///
-    /// A [`RegistryError`] for what cannot be read or is no layout.
+    /// A [`RegistryError`] for what cannot be read or is no layout, and for a disk that does not
+    /// take it.
     pub fn load_layout(&self, repo: &str, dir: &Path) -> Result<Vec<Loaded>, RegistryError> {
         layout::load(&mut self.shared.store(), repo, &layout::directory(dir)?)
     }
@@ -232,7 +257,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// A [`RegistryError`] for what is no archive or no layout.
+    /// A [`RegistryError`] for what is no archive or no layout, and for a disk that does not take
+    /// it.
     pub fn load_archive(&self, repo: &str, tar: &[u8]) -> Result<Vec<Loaded>, RegistryError> {
         layout::load(&mut self.shared.store(), repo, &layout::archive(tar)?)
     }
@@ -252,20 +278,22 @@ impl Contents {
     pub(super) fn put_image(&self, repo: &str, image: &Image, tag: Option<&str>) {
         let mut store = self.0.store();
         for blob in &image.blobs {
-            store.put_blob(repo, Digest::sha256(blob), blob.clone().into());
+            let digest = Digest::sha256(blob);
+            store.insist(|store| store.put_blob(repo, digest, blob.clone().into()));
         }
         for (media_type, manifest) in &image.manifests {
             let digest = Digest::sha256(manifest);
-            store.put_manifest(repo, digest, media_type, manifest.clone().into());
+            let bytes = || manifest.clone().into();
+            store.insist(|store| store.put_manifest(repo, digest, media_type, bytes(), &[]));
         }
         if let Some(tag) = tag {
-            store.tag(repo, tag, image.index);
+            store.insist(|store| store.tag(repo, tag, image.index));
         }
     }
 
     /// Forgets everything.
     pub(super) fn clear(&self) {
-        *self.0.store() = Store::default();
+        self.0.store().clear();
     }
 }
 
@@ -330,7 +358,7 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// Why a layout could not be loaded.
+/// Why a layout or a file of users could not be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
@@ -341,6 +369,14 @@ pub enum RegistryError {
         reason: &'static str,
         /// Where.
         offset: usize,
+    },
+    /// A line of an htpasswd file. Whoever made the file can mend it.
+    #[error("read line {line} of the htpasswd file: {reason}")]
+    Htpasswd {
+        /// The number of the line, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: &'static str,
     },
     /// The layout's `index.json` is malformed. Whoever made the layout can mend it.
     #[error("read `index.json`")]
@@ -354,6 +390,14 @@ pub enum RegistryError {
     /// A file of the layout could not be read. The operator of the machine can mend it.
     #[error("read `{}`", path.display())]
     Unreadable {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The storage does not take the layout. The operator of the machine can mend it.
+    #[error("write `{}`", path.display())]
+    Unwritable {
         /// The file or directory.
         path: PathBuf,
         /// Why.

@@ -1,6 +1,6 @@
 //! The HTTP server under everything in the sandbox: loopback only, and it misbehaves on request.
 //!
-//! A [`Service`] gives the honest answer to one request. Around it stand the connections (HTTP/1.1
+//! A `Service` gives the honest answer to one request. Around it stand the connections (HTTP/1.1
 //! and HTTP/2, plain or TLS), the log of what was asked, and the faults that make chosen requests
 //! fail or lie. Start with [`Fault`].
 
@@ -18,6 +18,7 @@ use core::time::Duration;
 use std::io;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
@@ -242,6 +243,14 @@ pub enum ServerError {
     /// A task of the server panicked: a bug.
     #[error("keep the sandbox alive: a task panicked")]
     Crashed,
+    /// A file or directory of the storage cannot be used. The operator of the machine can mend it.
+    #[error("use `{}` as storage", path.display())]
+    Storage {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The certificate does not serve: a bug.
     #[error("set up TLS")]
     Tls(#[source] rustls::Error),

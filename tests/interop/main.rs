@@ -7,7 +7,8 @@
 //! `SCGATE_INTEROP_BIN`, which `tests/interop/run` installs and sets; without it every test here
 //! passes with a loud `SKIPPED interop`. Start at `keyed.rs` (signs anew, with a key) and
 //! `samples.rs` (what cosign wrote keylessly before, served again); `trust.rs` has both read one TUF
-//! mirror; `peers.rs` runs the programs.
+//! mirror; `peers.rs` runs the programs. `sandbox_registry.rs` asks the other way round: whether the
+//! sandbox's registry is one to crane, cosign, oras and skopeo.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -20,4 +21,5 @@ mod layout;
 mod peers;
 mod samples;
 mod sandbox;
+mod sandbox_registry;
 mod trust;

@@ -60,6 +60,19 @@ impl Ring {
         self.scratch.path()
     }
 
+    /// A program of the ring, or of the machine; none where neither has it.
+    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let mut folders = env::split_paths(&path);
+        let own = self.programs.join(name);
+        if own.is_file() {
+            return Some(own);
+        }
+        folders
+            .find(|folder| folder.join(name).is_file())
+            .map(|folder| folder.join(name))
+    }
+
     pub(crate) fn cosign<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Answer {
         self.ask(&self.programs.join("cosign"), self.scratch(), arguments)
     }

@@ -3,7 +3,11 @@
 
 mod clients;
 mod faults;
+mod kinds;
+mod lag;
 mod protocol;
+mod spec;
+mod storage;
 mod writing;
 
 use rustls::crypto::aws_lc_rs;

@@ -23,6 +23,7 @@ use crate::sandbox::server::members;
 /// What a request does to a repository.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Action {
+    Delete,
     Pull,
     Push,
 }
@@ -31,6 +32,8 @@ impl Action {
     fn of(method: &Method) -> Self {
         if method == Method::GET || method == Method::HEAD {
             Self::Pull
+        } else if method == Method::DELETE {
+            Self::Delete
         } else {
             Self::Push
         }
@@ -39,15 +42,18 @@ impl Action {
     /// As a challenge asks for it.
     const fn scope(self) -> &'static str {
         match self {
+            Self::Delete => "delete",
             Self::Pull => "pull",
             Self::Push => "pull,push",
         }
     }
 
-    const fn name(self) -> &'static str {
+    /// The rights of which a token needs one. Registries in use disagree over deleting.
+    const fn rights(self) -> &'static [&'static str] {
         match self {
-            Self::Pull => "pull",
-            Self::Push => "push",
+            Self::Delete => &["delete", "push"],
+            Self::Pull => &["pull"],
+            Self::Push => &["push"],
         }
     }
 }
@@ -65,6 +71,16 @@ struct Grant {
     access: Vec<(String, String)>,
     ends: Instant,
 }
+
+impl Grant {
+    fn allows(&self, resource: &str, rights: &[&str]) -> bool {
+        let mut access = self.access.iter();
+        access.any(|(own, right)| own == resource && rights.contains(&right.as_str()))
+    }
+}
+
+/// What a token for the list of all repositories is for. No repository has a colon in its name.
+const CATALOG: &str = "registry:catalog";
 
 impl Tokens {
     pub(super) const fn exchanges(&self) -> usize {
@@ -87,6 +103,7 @@ pub(super) fn refusal(
         Route::Storage { .. } | Route::Token => true,
         Route::Ping => shared.config.open_ping,
         Route::Blob { .. }
+        | Route::Catalog
         | Route::Manifest { .. }
         | Route::Referrers { .. }
         | Route::Tags { .. }
@@ -114,13 +131,37 @@ fn basic(shared: &Shared, users: &[User], route: &Route, headers: &HeaderMap) ->
     let Some(user) = credentials(headers).and_then(|pair| login(users, &pair)) else {
         return Some(unauthorized(shared, "Basic realm=\"scgate sandbox\""));
     };
-    match route.repository() {
-        Some(repo) if !user.may_use(repo) => {
-            let message = "requested access to the resource is denied";
-            Some(Answer::error(StatusCode::FORBIDDEN, "DENIED", message))
-        }
-        Some(_) | None => None,
+    let may = match route.repository() {
+        Some(repo) => user.may_use(repo),
+        None => *route != Route::Catalog || user.is_unconfined(),
+    };
+    if may {
+        return None;
     }
+    let message = "requested access to the resource is denied";
+    Some(Answer::error(StatusCode::FORBIDDEN, "DENIED", message))
+}
+
+/// Whether a request may read a repository beside the one that it is about.
+pub(super) fn may_pull(shared: &Shared, headers: &HeaderMap, repo: &str) -> bool {
+    match &shared.config.auth {
+        Auth::Anonymous => true,
+        Auth::Basic(users) => credentials(headers)
+            .and_then(|pair| login(users, &pair))
+            .is_some_and(|user| user.may_use(repo)),
+        Auth::Token(_) => bearer_token(headers).is_some_and(|token| {
+            let tokens = shared.tokens();
+            let grant = tokens.granted.get(token);
+            grant.is_some_and(|grant| grant.allows(repo, Action::Pull.rights()))
+        }),
+    }
+}
+
+/// The token of a bearer `Authorization` header.
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
 /// Name and password of a Basic `Authorization` header.
@@ -138,7 +179,7 @@ fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
 fn login<'a>(users: &'a [User], (name, password): &(String, String)) -> Option<&'a User> {
     users
         .iter()
-        .find(|user| user.name == *name && user.password == *password)
+        .find(|user| user.name == *name && user.has_password(password))
 }
 
 fn bearer(
@@ -148,34 +189,34 @@ fn bearer(
     action: Action,
     headers: &HeaderMap,
 ) -> Option<Answer> {
-    let value = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let token = value.and_then(|value| value.split_once(' '));
-    let problem = match token {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+    let needed = match (route.repository(), route) {
+        (Some(repo), _) => Some((repo, action.rights())),
+        (None, Route::Catalog) => Some((CATALOG, ["*"].as_slice())),
+        (None, _) => None,
+    };
+    let problem = match bearer_token(headers) {
+        Some(token) => {
             let tokens = shared.tokens();
-            match tokens.granted.get(token) {
-                Some(grant) if grant.ends > Instant::now() => {
-                    let enough = route.repository().is_none_or(|repo| {
-                        let needed = (repo.to_owned(), action.name().to_owned());
-                        grant.access.contains(&needed)
-                    });
-                    if enough {
-                        return None;
-                    }
-                    ",error=\"insufficient_scope\""
+            let grant = tokens.granted.get(token);
+            match grant.filter(|grant| grant.ends > Instant::now()) {
+                Some(grant)
+                    if needed.is_none_or(|(resource, rights)| grant.allows(resource, rights)) =>
+                {
+                    return None;
                 }
-                Some(_) | None => ",error=\"invalid_token\"",
+                Some(_) => ",error=\"insufficient_scope\"",
+                None => ",error=\"invalid_token\"",
             }
         }
-        Some(_) | None => "",
+        None => "",
     };
     let realm = realm(shared, config);
     let service = &config.service;
-    let scope = route.repository().map_or_else(String::new, |repo| {
-        format!(",scope=\"repository:{repo}:{}\"", action.scope())
-    });
+    let scope = match (route.repository(), route) {
+        (Some(repo), _) => format!(",scope=\"repository:{repo}:{}\"", action.scope()),
+        (None, Route::Catalog) => format!(",scope=\"{CATALOG}:*\""),
+        (None, _) => String::new(),
+    };
     let challenge = format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}{problem}");
     Some(unauthorized(shared, &challenge))
 }
@@ -261,12 +302,19 @@ fn grant(
     let mut access = Vec::new();
     let scopes = form.iter().filter(|(name, _)| name == "scope");
     for scope in scopes.flat_map(|(_, value)| value.split(' ')) {
-        let mut parts = scope.splitn(2, ':');
-        let (Some("repository"), Some(rest)) = (parts.next(), parts.next()) else {
+        let Some((resource, actions)) = scope.rsplit_once(':') else {
             continue;
         };
-        let Some((repo, actions)) = rest.rsplit_once(':') else {
+        if resource == CATALOG && user.is_some_and(User::is_unconfined) {
+            access.push((resource.to_owned(), actions.to_owned()));
+        }
+        let Some(repo) = resource.strip_prefix("repository:") else {
             continue;
+        };
+        let actions = if actions == "*" {
+            "pull,push,delete"
+        } else {
+            actions
         };
         for action in actions.split(',') {
             let may = user.map_or(action == "pull", |user| user.may_use(repo));

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::RegistryError;
-use super::store::Facts;
+use super::disk::DiskError;
+use super::store::Shape;
 use super::store::Store;
 use crate::model::Digest;
 use crate::model::media_type;
@@ -145,7 +146,7 @@ pub(super) fn load(
             continue;
         };
         blobs.push((digest, bytes));
-        let facts: Facts = serde_json::from_slice(bytes).unwrap_or_default();
+        let facts: Shape = serde_json::from_slice(bytes).unwrap_or_default();
         for link in facts.manifests.iter().flatten() {
             if let Some(digest) = link.digest() {
                 types.entry(digest).or_insert(link.media_type.clone());
@@ -156,10 +157,17 @@ pub(super) fn load(
             types.entry(digest).or_insert(own);
         }
     }
+    let unwritable = |error: DiskError| RegistryError::Unwritable {
+        path: error.path,
+        source: error.source,
+    };
     for (digest, bytes) in blobs {
-        store.put_blob(repo, digest, bytes.clone());
+        let bytes = || bytes.clone();
+        store.put_blob(repo, digest, bytes()).map_err(unwritable)?;
         if let Some(media_type) = types.get(&digest) {
-            store.put_manifest(repo, digest, media_type, bytes.clone());
+            store
+                .put_manifest(repo, digest, media_type, bytes(), &[])
+                .map_err(unwritable)?;
         }
     }
 
@@ -170,7 +178,7 @@ pub(super) fn load(
             .get("org.opencontainers.image.ref.name")
             .cloned();
         if let Some(tag) = &tag {
-            store.tag(repo, tag, entry.digest);
+            store.tag(repo, tag, entry.digest).map_err(unwritable)?;
         }
         loaded.push(Loaded {
             digest: entry.digest,

@@ -1,113 +1,267 @@
-//! Writing: blobs in one or many pieces, manifests, deletion.
+//! Writing manifests, and deleting.
 
 use axum::http::HeaderMap;
 use axum::http::HeaderName;
-use axum::http::Method;
 use axum::http::StatusCode;
 use axum::http::header;
-use bytes::Bytes;
 
 use super::Shared;
+use super::conditions;
 use super::config::Referrers;
+use super::disk::DiskError;
 use super::pull;
-use super::store::Facts;
+use super::route::is_tag;
 use super::store::Link;
+use super::store::Shape;
 use super::store::Store;
+use super::store::View;
 use crate::model::Digest;
 use crate::model::Limits;
+use crate::model::media_type;
 use crate::sandbox::server::Answer;
+use crate::sandbox::server::Asked;
 use crate::sandbox::server::CONTENT_DIGEST;
 use crate::sandbox::server::member;
 use crate::sandbox::server::members;
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
-const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
-/// `POST /v2/<repo>/blobs/uploads/`: begins an upload, takes a whole blob, or mounts one.
-pub(super) fn begin(shared: &Shared, repo: &str, query: &str, body: Bytes) -> Answer {
-    let query = members(query);
+/// How many tags one push may set; the specification demands ten.
+const TAGS: usize = 64;
+
+/// `PUT /v2/<repo>/manifests/<reference>`, as strict as distribution.
+pub(super) fn manifest(shared: &Shared, repo: &str, reference: &str, asked: &Asked<'_>) -> Answer {
+    let most = Limits::default().manifest_bytes;
+    if asked.body.len() > most {
+        let message = format!("a manifest may have {most} bytes");
+        return Answer::error(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", &message);
+    }
+    let (shape, served) = match read(asked) {
+        Ok(read) => read,
+        Err(refusal) => return refusal,
+    };
+    let (digest, tags) = match names(reference, asked) {
+        Ok(names) => names,
+        Err(refusal) => return refusal,
+    };
     let mut store = shared.store();
-    if let Some(digest) = member(&query, "digest") {
-        return finish(shared, &mut store, repo, digest, body);
+    let current = match Digest::parse(reference) {
+        Ok(digest) => store.manifest(repo, digest).map(|_| digest),
+        Err(_) => store.resolve(repo, reference, View::Now),
+    };
+    if let Some(refusal) = conditions::refused(shared, asked.headers, current) {
+        return refusal;
     }
-    let mount = member(&query, "mount").and_then(|text| Digest::parse(text).ok());
-    if let (Some(digest), Some(from)) = (mount, member(&query, "from"))
-        && let Some(bytes) = store.blob(from, digest)
+    if let Some(refusal) = fixed(shared, &store, repo, &tags, digest) {
+        return refusal;
+    }
+    if !shared.config.sparse
+        && let Some(missing) = missing(&store, repo, &shape)
     {
-        return finish(shared, &mut store, repo, &digest.to_string(), bytes);
+        let message = format!("blob or manifest unknown to registry: {missing}");
+        return Answer::error(StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN", &message);
     }
-    let id = store.begin_upload();
-    progress(StatusCode::ACCEPTED, repo, &id, 0)
+    let tags: Vec<_> = tags.iter().map(String::as_str).collect();
+    let stored = store.put_manifest(repo, digest, &served, asked.body.clone(), &tags);
+    if let Some(refusal) = unwritten(stored) {
+        return refusal;
+    }
+    let mut answer = created(shared, &format!("/v2/{repo}/manifests/{digest}"), digest);
+    if reference.contains(':') {
+        for tag in tags {
+            answer.add(OCI_TAG, tag);
+        }
+    }
+    match (shape.subject, shared.config.referrers) {
+        (Some(subject), Referrers::Api | Referrers::ApiUnfiltered) => {
+            answer.with(OCI_SUBJECT, &subject.digest)
+        }
+        (Some(_) | None, _) => answer,
+    }
 }
 
-/// `/v2/<repo>/blobs/uploads/<id>`: the next piece, the last one, a question, an end.
-pub(super) fn upload(
+/// Reads the body as a manifest, and which media type it is to be served with.
+fn read(asked: &Asked<'_>) -> Result<(Shape, String), Answer> {
+    let invalid = |message: &str| {
+        let status = StatusCode::BAD_REQUEST;
+        Err(Answer::error(status, "MANIFEST_INVALID", message))
+    };
+    // What reads an object would also take a list of its members.
+    if asked.body.trim_ascii_start().first() != Some(&b'{') {
+        return invalid("a manifest is a JSON object");
+    }
+    let shape: Shape = match serde_json::from_slice(&asked.body) {
+        Ok(shape) => shape,
+        Err(error) => return invalid(&error.to_string()),
+    };
+    let served = conditions::text(asked.headers, &header::CONTENT_TYPE)
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default()
+        .trim();
+    let own = shape.media_type.as_deref().unwrap_or_default();
+    let served = if served.is_empty() { own } else { served };
+    if served.is_empty() || (!own.is_empty() && own != served) {
+        return invalid("mediaType differs from Content-Type");
+    }
+    if media_type::is_image(served) && shape.config.is_none() {
+        return invalid("an image manifest needs a config");
+    }
+    let has_children = shape.manifests.is_some();
+    if has_children && (shape.config.is_some() || shape.layers.is_some()) {
+        return invalid("a manifest is an image or an index, not both");
+    }
+    if media_type::is_image(served) && has_children {
+        return invalid("an image manifest has no manifests");
+    }
+    if has_bad_digest(&shape) {
+        return Err(Answer::bad_digest());
+    }
+    let served = served.to_owned();
+    Ok((shape, served))
+}
+
+/// Whether a descriptor has no digest that is one.
+fn has_bad_digest(shape: &Shape) -> bool {
+    let children = shape.manifests.iter().flatten();
+    let mut named = links(shape).chain(children).chain(&shape.subject);
+    named.any(|link| link.digest().is_none())
+}
+
+/// The digest that a manifest is stored under, and the tags that shall point at it.
+fn names(reference: &str, asked: &Asked<'_>) -> Result<(Digest, Vec<String>), Answer> {
+    let query = members(asked.query);
+    let is_digest = reference.contains(':');
+    let said = if is_digest {
+        Some(reference)
+    } else {
+        member(&query, "digest")
+    };
+    let digest = match said.map(Digest::parse) {
+        None => Digest::sha256(&asked.body),
+        Some(Ok(digest)) if digest.matches(&asked.body) => digest,
+        Some(Ok(_) | Err(_)) => return Err(Answer::bad_digest()),
+    };
+    let tags: Vec<_> = if is_digest {
+        let tags = query.into_iter().filter(|(name, _)| name == "tag");
+        tags.map(|(_, tag)| tag).collect()
+    } else {
+        vec![reference.to_owned()]
+    };
+    if tags.len() > TAGS {
+        let message = format!("a push may set {TAGS} tags");
+        return Err(Answer::error(
+            StatusCode::URI_TOO_LONG,
+            "UNSUPPORTED",
+            &message,
+        ));
+    }
+    if tags.iter().any(|tag| !is_tag(tag)) {
+        let status = StatusCode::BAD_REQUEST;
+        return Err(Answer::error(status, "TAG_INVALID", "invalid tag"));
+    }
+    Ok((digest, tags))
+}
+
+/// The refusal to move a tag, where tags stay.
+fn fixed(
     shared: &Shared,
-    method: &Method,
+    store: &Store,
     repo: &str,
-    id: &str,
-    query: &str,
+    tags: &[String],
+    digest: Digest,
+) -> Option<Answer> {
+    let moved = tags.iter().find(|tag| {
+        let before = store.resolve(repo, tag, View::Now);
+        before.is_some_and(|before| before != digest)
+    })?;
+    if !shared.config.immutable_tags {
+        return None;
+    }
+    let message = format!("the tag `{moved}` exists and cannot be overwritten");
+    let status = StatusCode::BAD_REQUEST;
+    Some(Answer::error(status, "TAG_INVALID", &message))
+}
+
+/// The blobs that a manifest names.
+fn links(shape: &Shape) -> impl Iterator<Item = &Link> {
+    shape.config.iter().chain(shape.layers.iter().flatten())
+}
+
+/// Whether a layer need not be in the registry (image specification, "Non-Distributable Layers").
+fn is_foreign(link: &Link) -> bool {
+    let name = link.media_type.as_str();
+    name.starts_with("application/vnd.oci.image.layer.nondistributable.v1.")
+        || name.starts_with("application/vnd.docker.image.rootfs.foreign.")
+}
+
+/// What a manifest needs and the repository lacks. A subject may be absent.
+fn missing(store: &Store, repo: &str, shape: &Shape) -> Option<String> {
+    let lacks_blob = |link: &&Link| {
+        let blob = link.digest().and_then(|digest| store.blob(repo, digest));
+        blob.is_none() && !is_foreign(link)
+    };
+    let lacks_manifest = |link: &&Link| {
+        let child = link
+            .digest()
+            .and_then(|digest| store.manifest(repo, digest));
+        child.is_none()
+    };
+    let mut children = shape.manifests.iter().flatten();
+    let lacking = links(shape).find(lacks_blob);
+    let lacking = lacking.or_else(|| children.find(lacks_manifest));
+    lacking.map(|link| link.digest.clone())
+}
+
+/// `DELETE /v2/<repo>/manifests/<reference>`
+pub(super) fn delete_manifest(
+    shared: &Shared,
+    repo: &str,
+    reference: &str,
     headers: &HeaderMap,
-    body: &Bytes,
 ) -> Answer {
     let mut store = shared.store();
-    let Some(so_far) = store.upload(id) else {
-        return Answer::unknown("BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
+    if !store.knows(repo) {
+        return pull::unknown_repository();
+    }
+    let deleted = if reference.contains(':') {
+        let Ok(digest) = Digest::parse(reference) else {
+            return Answer::bad_digest();
+        };
+        let current = store.manifest(repo, digest).map(|_| digest);
+        if let Some(refusal) = conditions::refused(shared, headers, current) {
+            return refusal;
+        }
+        store.delete_manifest(repo, digest)
+    } else {
+        let current = store.resolve(repo, reference, View::Now);
+        if let Some(refusal) = conditions::refused(shared, headers, current) {
+            return refusal;
+        }
+        store.delete_tag(repo, reference)
     };
-    if method == Method::GET {
-        return progress(StatusCode::NO_CONTENT, repo, id, so_far.len());
-    }
-    if method == Method::PATCH || method == Method::PUT {
-        if out_of_order(headers, so_far.len()) {
-            return progress(StatusCode::RANGE_NOT_SATISFIABLE, repo, id, so_far.len());
-        }
-        so_far.extend_from_slice(body);
-        let length = so_far.len();
-        if method == Method::PATCH {
-            return progress(StatusCode::ACCEPTED, repo, id, length);
-        }
-        let bytes = store.end_upload(id).unwrap_or_default();
-        let query = members(query);
-        let digest = member(&query, "digest").unwrap_or_default();
-        return finish(shared, &mut store, repo, digest, bytes.into());
-    }
-    if method == Method::DELETE {
-        drop(store.end_upload(id));
-        return Answer::new(StatusCode::NO_CONTENT);
-    }
-    wrong_method()
+    deleted_or("MANIFEST_UNKNOWN", "manifest unknown", deleted)
 }
 
-/// Whether a piece says that it begins elsewhere than where the last one ended.
-fn out_of_order(headers: &HeaderMap, length: usize) -> bool {
-    let start = headers
-        .get(header::CONTENT_RANGE)
-        .and_then(|range| range.to_str().ok())
-        .and_then(|range| range.split('-').next()?.trim().parse::<usize>().ok());
-    start.is_some_and(|start| start != length)
+/// `DELETE /v2/<repo>/blobs/<digest>`
+pub(super) fn delete_blob(shared: &Shared, repo: &str, digest: &str) -> Answer {
+    let Ok(digest) = Digest::parse(digest) else {
+        return Answer::bad_digest();
+    };
+    let deleted = shared.store().delete_blob(repo, digest);
+    deleted_or("BLOB_UNKNOWN", "blob unknown to registry", deleted)
 }
 
-fn progress(status: StatusCode, repo: &str, id: &str, length: usize) -> Answer {
-    Answer::new(status)
-        .with(
-            header::LOCATION,
-            &format!("/v2/{repo}/blobs/uploads/{id}?state=sandbox"),
-        )
-        .with(header::RANGE, &format!("0-{}", length.saturating_sub(1)))
-        .with(UPLOAD_UUID, id)
-}
-
-fn finish(shared: &Shared, store: &mut Store, repo: &str, digest: &str, bytes: Bytes) -> Answer {
-    match Digest::parse(digest) {
-        Ok(digest) if digest.matches(&bytes) => {
-            store.put_blob(repo, digest, bytes);
-            created(shared, &format!("/v2/{repo}/blobs/{digest}"), digest)
-        }
-        Ok(_) | Err(_) => Answer::bad_digest(),
+fn deleted_or(code: &str, message: &str, deleted: Result<bool, DiskError>) -> Answer {
+    match deleted {
+        Ok(true) => Answer::new(StatusCode::ACCEPTED),
+        Ok(false) => Answer::unknown(code, message),
+        Err(_) => unwritable(),
     }
 }
 
-fn created(shared: &Shared, location: &str, digest: Digest) -> Answer {
+/// 201 with what was stored.
+pub(super) fn created(shared: &Shared, location: &str, digest: Digest) -> Answer {
     let answer = Answer::new(StatusCode::CREATED).with(CONTENT_DIGEST, &digest.to_string());
     if shared.config.omit_location {
         answer
@@ -116,110 +270,13 @@ fn created(shared: &Shared, location: &str, digest: Digest) -> Answer {
     }
 }
 
-/// `PUT /v2/<repo>/manifests/<reference>`, as strict as distribution.
-pub(super) fn manifest(
-    shared: &Shared,
-    repo: &str,
-    reference: &str,
-    headers: &HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let invalid =
-        |message: &str| Answer::error(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", message);
-    if body.len() > Limits::default().manifest_bytes {
-        return invalid("manifest too large");
-    }
-    let served = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default()
-        .trim();
-    let facts: Facts = match serde_json::from_slice(&body) {
-        Ok(facts) => facts,
-        Err(error) => return invalid(&error.to_string()),
-    };
-    if served.is_empty() || facts.media_type.as_ref().is_some_and(|own| own != served) {
-        return invalid("mediaType differs from Content-Type");
-    }
-    let asked = reference.contains(':').then(|| Digest::parse(reference));
-    let digest = match asked {
-        None => Digest::sha256(&body),
-        Some(Ok(digest)) if digest.matches(&body) => digest,
-        Some(Ok(_) | Err(_)) => return Answer::bad_digest(),
-    };
-    let mut store = shared.store();
-    if let Some(missing) = missing(&store, repo, &facts) {
-        let message = format!("blob or manifest unknown to registry: {missing}");
-        return Answer::error(StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN", &message);
-    }
-    store.put_manifest(repo, digest, served, body);
-    if asked.is_none() {
-        store.tag(repo, reference, digest);
-    }
-    let answer = created(shared, &format!("/v2/{repo}/manifests/{digest}"), digest);
-    match (facts.subject, shared.config.referrers) {
-        (Some(subject), Referrers::Api | Referrers::ApiUnfiltered) => {
-            answer.with(OCI_SUBJECT, &subject.digest)
-        }
-        (Some(_) | None, _) => answer,
-    }
+/// The refusal, when something could not be written down.
+pub(super) fn unwritten(stored: Result<(), DiskError>) -> Option<Answer> {
+    stored.err().map(|_| unwritable())
 }
 
-/// What a manifest needs and the repository lacks. A subject may be absent.
-fn missing(store: &Store, repo: &str, facts: &Facts) -> Option<String> {
-    let lacks_blob = |link: &&Link| {
-        let blob = link.digest().and_then(|digest| store.blob(repo, digest));
-        blob.is_none()
-    };
-    let lacks_manifest = |link: &&Link| {
-        let child = link
-            .digest()
-            .and_then(|digest| store.manifest(repo, digest));
-        child.is_none()
-    };
-    let blobs = facts.config.iter().chain(facts.layers.iter().flatten());
-    let mut children = facts.manifests.iter().flatten();
-    let lacking = blobs.clone().find(lacks_blob);
-    let lacking = lacking.or_else(|| children.find(lacks_manifest));
-    lacking.map(|link| link.digest.clone())
-}
-
-/// `DELETE /v2/<repo>/manifests/<reference>`
-pub(super) fn delete_manifest(shared: &Shared, repo: &str, reference: &str) -> Answer {
-    let mut store = shared.store();
-    if !store.knows(repo) {
-        return pull::unknown_repository();
-    }
-    let deleted = if reference.contains(':') {
-        match Digest::parse(reference) {
-            Ok(digest) => store.delete_manifest(repo, digest),
-            Err(_) => return Answer::bad_digest(),
-        }
-    } else {
-        store.delete_tag(repo, reference)
-    };
-    if deleted {
-        Answer::new(StatusCode::ACCEPTED)
-    } else {
-        Answer::unknown("MANIFEST_UNKNOWN", "manifest unknown")
-    }
-}
-
-/// `DELETE /v2/<repo>/blobs/<digest>`
-pub(super) fn delete_blob(shared: &Shared, repo: &str, digest: &str) -> Answer {
-    let Ok(digest) = Digest::parse(digest) else {
-        return Answer::bad_digest();
-    };
-    if shared.store().delete_blob(repo, digest) {
-        Answer::new(StatusCode::ACCEPTED)
-    } else {
-        Answer::unknown("BLOB_UNKNOWN", "blob unknown to registry")
-    }
-}
-
-/// A method that the path does not know.
-pub(super) fn wrong_method() -> Answer {
-    let message = "the operation is unsupported";
-    Answer::error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message)
+/// The disk does not take it. Which file it was is nothing for a client.
+pub(super) fn unwritable() -> Answer {
+    let message = "the storage of the registry cannot be written";
+    Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", message)
 }

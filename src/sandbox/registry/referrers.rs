@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Shared;
 use super::config::Referrers;
 use super::store::Stored;
+use super::store::View;
 use crate::model::Digest;
 use crate::model::media_type;
 use crate::sandbox::server::Answer;
@@ -18,7 +19,7 @@ use crate::sandbox::server::members;
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
 /// Answers with an index of the referrers, page by page; an unknown digest or repository has none.
-pub(super) fn list(shared: &Shared, repo: &str, subject: &str, query: &str) -> Answer {
+pub(super) fn list(shared: &Shared, repo: &str, subject: &str, query: &str, view: View) -> Answer {
     match shared.config.referrers {
         Referrers::Api | Referrers::ApiUnfiltered | Referrers::ApiWrongType => (),
         Referrers::Off => {
@@ -39,7 +40,7 @@ pub(super) fn list(shared: &Shared, repo: &str, subject: &str, query: &str) -> A
 
     let mut entries: Vec<_> = shared
         .store()
-        .referrers(repo, digest)
+        .referrers(repo, digest, view)
         .iter()
         .map(|(digest, stored)| descriptor(*digest, stored, shared.config.referrers))
         .filter(|entry| {
@@ -80,25 +81,24 @@ pub(super) fn list(shared: &Shared, repo: &str, subject: &str, query: &str) -> A
 
 /// The descriptor of a referrer (distribution specification 1.1, "Listing Referrers").
 fn descriptor(digest: Digest, stored: &Stored, kind: Referrers) -> Value {
-    let config = stored
-        .facts
-        .config
-        .as_ref()
-        .map(|config| config.media_type.clone());
-    let own = stored.facts.artifact_type.clone();
-    let own = own.filter(|own| !own.is_empty());
+    let facts = &stored.facts;
+    let (own, config) = (&facts.artifact_type, &facts.config_type);
     let mut entry = json!({
         "mediaType": stored.media_type,
         "digest": digest,
-        "size": stored.bytes.len(),
+        "size": stored.size,
     });
     let wrong = kind == Referrers::ApiWrongType;
-    let artifact_type = if wrong { config } else { own.or(config) };
+    let artifact_type = if wrong {
+        config.as_ref()
+    } else {
+        own.as_ref().or(config.as_ref())
+    };
     if let Some(members) = entry.as_object_mut() {
         if let Some(artifact_type) = artifact_type {
-            members.insert("artifactType".to_owned(), artifact_type.into());
+            members.insert("artifactType".to_owned(), artifact_type.as_str().into());
         }
-        if let (false, Some(annotations)) = (wrong, &stored.facts.annotations) {
+        if let (false, Some(annotations)) = (wrong, &facts.annotations) {
             members.insert("annotations".to_owned(), annotations.clone());
         }
     }

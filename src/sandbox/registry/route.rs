@@ -7,6 +7,8 @@ use crate::sandbox::server::decode;
 pub(super) enum Route {
     /// `/v2/<repo>/blobs/<digest>`
     Blob { repo: String, digest: String },
+    /// `/v2/_catalog`
+    Catalog,
     /// `/v2/<repo>/manifests/<tag or digest>`
     Manifest { repo: String, reference: String },
     /// `/v2/`
@@ -33,6 +35,9 @@ impl Route {
         let path = decode(path);
         if matches!(path.as_str(), "/v2" | "/v2/") {
             return Self::Ping;
+        }
+        if path == "/v2/_catalog" {
+            return Self::Catalog;
         }
         if path == "/token" {
             return Self::Token;
@@ -85,9 +90,37 @@ impl Route {
             | Self::Tags { repo }
             | Self::Upload { repo, .. }
             | Self::Uploads { repo } => Some(repo),
-            Self::Ping | Self::Storage { .. } | Self::Token | Self::Unknown => None,
+            Self::Catalog | Self::Ping | Self::Storage { .. } | Self::Token | Self::Unknown => None,
         }
     }
+}
+
+/// Whether a repository may be called so (distribution specification, "Pulling manifests").
+pub(super) fn is_name(name: &str) -> bool {
+    // Docker's own limit of 255 with the host in front; the specification only warns of it.
+    name.len() <= 255 && name.split('/').all(is_component)
+}
+
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
+fn is_component(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = [text.bytes().next(), text.bytes().next_back()];
+    let bounded = ends.into_iter().all(|end| end.is_some_and(plain));
+    let mut separators = text.split(|one: char| one.is_ascii_lowercase() || one.is_ascii_digit());
+    bounded
+        && separators.all(|between| {
+            matches!(between, "" | "." | "_" | "__") || between.bytes().all(|one| one == b'-')
+        })
+}
+
+/// Whether a tag may be called so: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
+pub(super) fn is_tag(tag: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    tag.len() <= 128
+        && tag.bytes().next().is_some_and(word)
+        && tag
+            .bytes()
+            .all(|byte| word(byte) || matches!(byte, b'.' | b'-'))
 }
 
 #[cfg(test)]
@@ -100,6 +133,7 @@ mod tests {
         for (path, expected) in [
             ("/v2", Route::Ping),
             ("/v2/", Route::Ping),
+            ("/v2/_catalog", Route::Catalog),
             ("/v1/", Route::Unknown),
             ("/v2/manifests/x", Route::Unknown),
             ("/token", Route::Token),
@@ -125,5 +159,35 @@ mod tests {
         ] {
             assert_eq!(Route::parse(path), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn names_and_tags_are_as_the_specification_has_them() {
+        for (name, expected) in [
+            ("a", true),
+            ("a/b-c/d__e/f.g/h---i/0_1", true),
+            ("", false),
+            ("a/", false),
+            ("/a", false),
+            ("a//b", false),
+            ("A", false),
+            ("a..b", false),
+            ("a___b", false),
+            ("a._b", false),
+            ("-a", false),
+            ("a-", false),
+            ("é", false),
+            ("..", false),
+        ] {
+            assert_eq!(is_name(name), expected, "{name}");
+        }
+        assert!(is_name(&"a".repeat(255)));
+        assert!(!is_name(&"a".repeat(256)));
+        for (tag, expected) in [("v1.0_x-y", true), ("_", true), ("", false), (".a", false)] {
+            assert_eq!(is_tag(tag), expected, "{tag}");
+        }
+        assert!(is_tag(&"a".repeat(128)));
+        assert!(!is_tag(&"a".repeat(129)));
+        assert!(!is_tag("a b"));
     }
 }

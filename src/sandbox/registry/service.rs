@@ -6,16 +6,24 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use axum::http::HeaderName;
+use axum::http::Method;
 use axum::http::StatusCode;
 
 use super::auth;
 use super::auth::Tokens;
 use super::config::Config;
+use super::config::Deletes;
+use super::config::Storage;
+use super::disk::DiskError;
 use super::pull;
 use super::push;
 use super::referrers;
 use super::route::Route;
+use super::route::is_name;
 use super::store::Store;
+use super::store::View;
+use super::uploading;
 use crate::sandbox::server::Answer;
 use crate::sandbox::server::Asked;
 use crate::sandbox::server::FaultKind;
@@ -32,13 +40,17 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(config: Config, address: SocketAddr) -> Self {
-        Self {
+    pub(super) fn new(config: Config, address: SocketAddr) -> Result<Self, DiskError> {
+        let store = match &config.storage {
+            Storage::Disk(root) => Store::on_disk(root)?,
+            Storage::Memory => Store::default(),
+        };
+        Ok(Self {
             config,
             address,
-            store: Mutex::default(),
+            store: Mutex::new(store),
             tokens: Mutex::default(),
-        }
+        })
     }
 
     /// `127.0.0.1:PORT`
@@ -70,58 +82,116 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Service for Shared {
-    fn answer(&self, asked: &Asked<'_>, strike: &Strike<'_>) -> Answer {
-        let route = Route::parse(asked.path);
+/// What every answer of the API carries, for clients from before the OCI specification.
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+impl Shared {
+    fn respond(&self, route: Route, asked: &Asked<'_>, strike: &Strike<'_>) -> Answer {
         if let Some(refusal) = auth::refusal(self, &route, asked.method, asked.headers) {
             return refusal;
         }
-        let (query, headers) = (asked.query, asked.headers);
-        let body = || asked.body.clone();
-        match (route, asked.method.as_str()) {
-            (Route::Ping, _) if asked.reads() => Answer::json(
-                StatusCode::OK,
-                "application/json",
-                &serde_json::Value::Object(serde_json::Map::new()),
-            ),
-            (Route::Token, "GET" | "POST") => {
-                auth::token(self, asked.method, headers, query, &asked.body)
+        if route.repository().is_some_and(|name| !is_name(name)) {
+            let status = StatusCode::BAD_REQUEST;
+            return Answer::error(status, "NAME_INVALID", "invalid repository name");
+        }
+        if asked.reads() {
+            self.read(route, asked, strike)
+        } else {
+            self.write(route, asked)
+        }
+    }
+
+    fn read(&self, route: Route, asked: &Asked<'_>, strike: &Strike<'_>) -> Answer {
+        let query = asked.query;
+        match route {
+            Route::Blob { repo, digest } => pull::blob(self, &repo, &digest, asked),
+            Route::Catalog => pull::catalog(self, query),
+            Route::Manifest { repo, reference } if reference.contains(':') => {
+                pull::manifest(self, &repo, &reference, asked, View::Now)
             }
-            (Route::Manifest { repo, reference }, _) if asked.reads() => {
-                let moved = if reference.contains(':') {
-                    None
-                } else {
-                    strike(&[Place::Tag])
-                };
-                let reference = match moved {
+            Route::Manifest { repo, reference } => {
+                let reference = match strike(&[Place::Tag]) {
                     Some(FaultKind::MovedTag(digest)) => digest.to_string(),
                     Some(_) | None => reference,
                 };
-                pull::manifest(self, &repo, &reference, headers)
+                let view = self.view(&repo, strike);
+                pull::manifest(self, &repo, &reference, asked, view)
             }
+            Route::Ping => {
+                let empty = serde_json::Value::Object(serde_json::Map::new());
+                Answer::json(StatusCode::OK, "application/json", &empty)
+            }
+            Route::Referrers { repo, digest } => {
+                let view = self.view(&repo, strike);
+                referrers::list(self, &repo, &digest, query, view)
+            }
+            Route::Storage { digest } => pull::storage(self, &digest, asked),
+            Route::Tags { repo } => {
+                let view = self.view(&repo, strike);
+                pull::tags(self, &repo, query, view)
+            }
+            Route::Token if *asked.method == Method::GET => {
+                auth::token(self, asked.method, asked.headers, query, &asked.body)
+            }
+            Route::Unknown => not_found(),
+            Route::Upload { repo, id } => uploading::step(self, &repo, &id, asked),
+            Route::Token | Route::Uploads { .. } => wrong_method(),
+        }
+    }
+
+    fn write(&self, route: Route, asked: &Asked<'_>) -> Answer {
+        match (route, asked.method.as_str()) {
             (Route::Manifest { repo, reference }, "PUT") => {
-                push::manifest(self, &repo, &reference, headers, body())
+                push::manifest(self, &repo, &reference, asked)
+            }
+            (Route::Blob { .. } | Route::Manifest { .. }, "DELETE")
+                if self.config.deletes == Deletes::Off =>
+            {
+                wrong_method()
             }
             (Route::Manifest { repo, reference }, "DELETE") => {
-                push::delete_manifest(self, &repo, &reference)
+                push::delete_manifest(self, &repo, &reference, asked.headers)
             }
-            (Route::Blob { repo, digest }, _) if asked.reads() => pull::blob(self, &repo, &digest),
             (Route::Blob { repo, digest }, "DELETE") => push::delete_blob(self, &repo, &digest),
-            (Route::Storage { digest }, _) if asked.reads() => {
-                pull::storage(self, &digest, headers)
+            (Route::Token, "POST") => {
+                let (method, headers) = (asked.method, asked.headers);
+                auth::token(self, method, headers, asked.query, &asked.body)
             }
-            (Route::Tags { repo }, _) if asked.reads() => pull::tags(self, &repo, query),
-            (Route::Referrers { repo, digest }, _) if asked.reads() => {
-                referrers::list(self, &repo, &digest, query)
+            (Route::Upload { repo, id }, _) => uploading::step(self, &repo, &id, asked),
+            (Route::Uploads { repo }, "POST") => uploading::begin(self, &repo, asked),
+            (Route::Unknown, _) => not_found(),
+            (_, _) => wrong_method(),
+        }
+    }
+
+    /// Which state of a repository this read sees.
+    fn view(&self, repo: &str, strike: &Strike<'_>) -> View {
+        match strike(&[Place::Listing]) {
+            Some(FaultKind::StaleReads { reads, lasting }) => {
+                self.store().lags(repo, reads, lasting)
             }
-            (Route::Uploads { repo }, "POST") => push::begin(self, &repo, query, body()),
-            (Route::Upload { repo, id }, _) => {
-                push::upload(self, asked.method, &repo, &id, query, headers, &asked.body)
-            }
-            (Route::Unknown, _) => {
-                Answer::body(StatusCode::NOT_FOUND, "text/plain", "404 page not found\n")
-            }
-            (_, _) => push::wrong_method(),
+            Some(_) | None => View::Now,
+        }
+    }
+}
+
+fn not_found() -> Answer {
+    Answer::body(StatusCode::NOT_FOUND, "text/plain", "404 page not found\n")
+}
+
+/// A method that the path does not know.
+pub(super) fn wrong_method() -> Answer {
+    let message = "the operation is unsupported";
+    Answer::error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message)
+}
+
+impl Service for Shared {
+    fn answer(&self, asked: &Asked<'_>, strike: &Strike<'_>) -> Answer {
+        let answer = self.respond(Route::parse(asked.path), asked, strike);
+        if asked.path.starts_with("/v2") {
+            answer.with(API_VERSION, "registry/2.0")
+        } else {
+            answer
         }
     }
 

@@ -7,6 +7,9 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+/// The longest body that is kept, so that a log of large pushes does not keep all their bytes.
+const KEPT: usize = 8 << 20;
+
 /// A request, as it arrived.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -29,7 +32,7 @@ pub struct Logged {
     pub accept: String,
     /// All headers.
     pub headers: HeaderMap,
-    /// The body.
+    /// The body; empty where it was longer than 8 MiB, which is more than any manifest.
     pub body: Bytes,
     /// The status of the answer; nothing while there is none.
     pub status: Option<u16>,
@@ -48,7 +51,11 @@ impl Logged {
             authorization: authorization.map(|value| text(value.as_bytes())),
             accept: accept(&parts.headers),
             headers: parts.headers.clone(),
-            body,
+            body: if body.len() > KEPT {
+                Bytes::new()
+            } else {
+                body
+            },
             status: None,
         }
     }

@@ -53,7 +53,7 @@ fn by_digest(registry: &Registry, digest: Digest) -> Reference {
 }
 
 /// Pulls manifest, index, blob and referrers.
-async fn pull_everything(registry: &Registry, contents: &Contents, auth: &RegistryAuth) {
+pub(super) async fn pull_everything(registry: &Registry, contents: &Contents, auth: &RegistryAuth) {
     let client = client(registry);
     let types = [media_type::IMAGE, media_type::INDEX];
 
@@ -89,7 +89,7 @@ async fn pull_everything(registry: &Registry, contents: &Contents, auth: &Regist
 
     let reference = by_digest(registry, contents.image);
     let referrers = client.pull_referrers(&reference, None).await.unwrap();
-    let [entry] = referrers.manifests.as_slice() else {
+    let [entry, ..] = referrers.manifests.as_slice() else {
         panic!("{referrers:?}");
     };
     assert_eq!(entry.digest, contents.artifact.to_string());

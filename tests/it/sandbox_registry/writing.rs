@@ -244,7 +244,7 @@ async fn anonymous_tokens_pull_and_do_no_more() {
     assert_eq!(answer.status(), 401);
     let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
     assert!(
-        challenge.ends_with(":pull,push\",error=\"insufficient_scope\""),
+        challenge.ends_with(":delete\",error=\"insufficient_scope\""),
         "{challenge}"
     );
     registry.revoke_tokens();

@@ -558,6 +558,7 @@ mod tests {
             "hang",
             "header=www-authenticate:Basic realm=\"a:b\"",
             "html-ok",
+            "lie=clock:+3600",
             "link=http://other.invalid/v2/?n=1&last=%2F",
             "moved-tag=DIGEST",
             "no-header=location",
