@@ -63,6 +63,7 @@ use mint::LogVersion;
 use mint::Mint;
 use mint::MintError;
 use registry::Registry;
+use registry::Storage;
 use server::Bound;
 use server::Fault;
 use server::Logged;
@@ -92,7 +93,7 @@ pub struct Config {
     pub stamps: Stamps,
     /// How long each service waits before it answers.
     pub delay: Duration,
-    /// Where keys and logs are kept; nowhere when there is none.
+    /// Where keys, logs and images are kept, and which ports; nowhere when there is none.
     pub state: Option<PathBuf>,
 }
 
@@ -145,12 +146,24 @@ impl Sandbox {
             }
             None => (None, Actors::new(now)?),
         };
-        let bound = Bound::new(config.port).await?;
+        let kept = state.as_ref().and_then(State::ports);
+        let (kept, kept_registry) = kept.map_or((0, 0), |[own, registry]| (own, registry));
+        let bound = bind(config.port, kept).await?;
         let url = Tls::Off.url(bound.address());
         let services = services(&url, &actors.mint, config.log, config.stamps);
+        let mut own = config.registry;
+        if let (Some(dir), Storage::Memory) = (&config.state, &own.storage) {
+            own.storage = Storage::Disk(dir.join("registry"));
+        }
+        if own.port == 0 && is_free(kept_registry).await {
+            own.port = kept_registry;
+        }
+        let registry = Registry::start(own).await?;
+        if let Some(state) = &state {
+            state.keep_ports([bound.address().port(), registry.address().port()])?;
+        }
         let world = World::new(actors, config.clock, url, config.parts, &services, state)?;
         let world = Arc::new(world);
-        let registry = Registry::start(config.registry).await?;
         let asked_to_stop = Arc::new(Notify::new());
         let control = Control {
             asked_to_stop: Arc::clone(&asked_to_stop),
@@ -285,6 +298,22 @@ impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Sandbox").field(&self.url()).finish()
     }
+}
+
+/// Takes the port that is asked for; where none is, the kept one if it is free, else any.
+async fn bind(asked: u16, kept: u16) -> Result<Bound, ServerError> {
+    if asked == 0
+        && kept != 0
+        && let Ok(bound) = Bound::new(kept).await
+    {
+        return Ok(bound);
+    }
+    Bound::new(asked).await
+}
+
+/// Whether nobody listens on a port that was kept.
+async fn is_free(kept: u16) -> bool {
+    kept != 0 && Bound::new(kept).await.is_ok()
 }
 
 /// Where everything is.

@@ -18,7 +18,6 @@ use super::server::Asked;
 use super::server::FaultError;
 use super::server::Service;
 use super::server::Sink;
-use super::server::Strike;
 use super::server::member;
 use super::server::members;
 use super::sigstore::World;
@@ -118,10 +117,10 @@ fn refused(status: StatusCode, message: &str) -> Answer {
 }
 
 impl Service for Control {
-    fn answer(&self, asked: &Asked<'_>, strike: &Strike<'_>) -> Answer {
+    fn answer(&self, asked: &Asked<'_>) -> Answer {
         match asked.path.strip_prefix("/sandbox/") {
             Some(path) => self.control(path, asked),
-            None => self.world.answer(asked, strike),
+            None => self.world.answer(asked),
         }
     }
 

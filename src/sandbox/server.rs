@@ -47,9 +47,8 @@ use serve::Core;
 
 /// What answers the requests of a server.
 pub(super) trait Service: Send + Sync + 'static {
-    /// The honest answer. `strike` tells whether a fault meets this request at one of the places
-    /// that only the service knows.
-    fn answer(&self, asked: &Asked<'_>, strike: &Strike<'_>) -> Answer;
+    /// The honest answer.
+    fn answer(&self, asked: &Asked<'_>) -> Answer;
 
     /// A refusal with this status, in the words of this kind of service.
     fn refuse(&self, status: StatusCode, message: &str) -> Answer;
@@ -73,6 +72,7 @@ pub(super) struct Asked<'a> {
     pub(super) query: &'a str,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: Bytes,
+    /// Tells whether a fault meets this request at one of the places that only the service knows.
     pub(super) strike: &'a Strike<'a>,
 }
 

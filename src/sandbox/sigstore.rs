@@ -50,7 +50,6 @@ use super::server::Asked;
 use super::server::FaultKind;
 use super::server::Place;
 use super::server::Service;
-use super::server::Strike;
 use super::tuf::Repository;
 use super::tuf::RootOrder;
 use super::tuf::Services;
@@ -380,7 +379,7 @@ impl fmt::Debug for World {
 }
 
 impl Service for World {
-    fn answer(&self, asked: &Asked<'_>, _strike: &Strike<'_>) -> Answer {
+    fn answer(&self, asked: &Asked<'_>) -> Answer {
         self.route(asked).with(header::VARY, "Origin")
     }
 

@@ -9,6 +9,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -93,7 +95,9 @@ impl Run {
         let bytes = self.stdin;
         // Whoever reads no stdin closes it.
         let writer = std::thread::spawn(move || drop(stdin.write_all(&bytes)));
+        let ended = end_late(child.id());
         let output = child.wait_with_output().unwrap();
+        drop(ended);
         writer.join().unwrap();
         Said {
             words: self.words,
@@ -102,6 +106,18 @@ impl Run {
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
+}
+
+/// Ends a process that is still there after two minutes, unless what this gives is dropped before: a
+/// server that starts where it should not would never end.
+fn end_late(process: u32) -> mpsc::Sender<()> {
+    let (ended, wait) = mpsc::channel();
+    std::thread::spawn(move || {
+        if wait.recv_timeout(Duration::from_secs(120)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            drop(Command::new("kill").arg(process.to_string()).status());
+        }
+    });
+    ended
 }
 
 impl Said {

@@ -148,6 +148,7 @@ impl Start {
             parts,
             registry: registry::Config {
                 auth,
+                port: self.registry_port,
                 referrers: self.referrers,
                 tls: if self.registry_tls { Tls::On } else { Tls::Off },
                 ..registry::Config::default()

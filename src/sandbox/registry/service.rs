@@ -29,7 +29,6 @@ use crate::sandbox::server::Asked;
 use crate::sandbox::server::FaultKind;
 use crate::sandbox::server::Place;
 use crate::sandbox::server::Service;
-use crate::sandbox::server::Strike;
 
 /// What all requests share.
 pub(super) struct Shared {
@@ -86,7 +85,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 impl Shared {
-    fn respond(&self, route: Route, asked: &Asked<'_>, strike: &Strike<'_>) -> Answer {
+    fn respond(&self, route: Route, asked: &Asked<'_>) -> Answer {
         if let Some(refusal) = auth::refusal(self, &route, asked.method, asked.headers) {
             return refusal;
         }
@@ -95,13 +94,13 @@ impl Shared {
             return Answer::error(status, "NAME_INVALID", "invalid repository name");
         }
         if asked.reads() {
-            self.read(route, asked, strike)
+            self.read(route, asked)
         } else {
             self.write(route, asked)
         }
     }
 
-    fn read(&self, route: Route, asked: &Asked<'_>, strike: &Strike<'_>) -> Answer {
+    fn read(&self, route: Route, asked: &Asked<'_>) -> Answer {
         let query = asked.query;
         match route {
             Route::Blob { repo, digest } => pull::blob(self, &repo, &digest, asked),
@@ -110,11 +109,11 @@ impl Shared {
                 pull::manifest(self, &repo, &reference, asked, View::Now)
             }
             Route::Manifest { repo, reference } => {
-                let reference = match strike(&[Place::Tag]) {
+                let reference = match (asked.strike)(&[Place::Tag]) {
                     Some(FaultKind::MovedTag(digest)) => digest.to_string(),
                     Some(_) | None => reference,
                 };
-                let view = self.view(&repo, strike);
+                let view = self.view(&repo, asked);
                 pull::manifest(self, &repo, &reference, asked, view)
             }
             Route::Ping => {
@@ -122,12 +121,12 @@ impl Shared {
                 Answer::json(StatusCode::OK, "application/json", &empty)
             }
             Route::Referrers { repo, digest } => {
-                let view = self.view(&repo, strike);
+                let view = self.view(&repo, asked);
                 referrers::list(self, &repo, &digest, query, view)
             }
             Route::Storage { digest } => pull::storage(self, &digest, asked),
             Route::Tags { repo } => {
-                let view = self.view(&repo, strike);
+                let view = self.view(&repo, asked);
                 pull::tags(self, &repo, query, view)
             }
             Route::Token if *asked.method == Method::GET => {
@@ -165,8 +164,8 @@ impl Shared {
     }
 
     /// Which state of a repository this read sees.
-    fn view(&self, repo: &str, strike: &Strike<'_>) -> View {
-        match strike(&[Place::Listing]) {
+    fn view(&self, repo: &str, asked: &Asked<'_>) -> View {
+        match (asked.strike)(&[Place::Listing]) {
             Some(FaultKind::StaleReads { reads, lasting }) => {
                 self.store().lags(repo, reads, lasting)
             }
@@ -186,8 +185,8 @@ pub(super) fn wrong_method() -> Answer {
 }
 
 impl Service for Shared {
-    fn answer(&self, asked: &Asked<'_>, strike: &Strike<'_>) -> Answer {
-        let answer = self.respond(Route::parse(asked.path), asked, strike);
+    fn answer(&self, asked: &Asked<'_>) -> Answer {
+        let answer = self.respond(Route::parse(asked.path), asked);
         if asked.path.starts_with("/v2") {
             answer.with(API_VERSION, "registry/2.0")
         } else {

@@ -168,7 +168,7 @@ async fn respond(line: &Line, request: Request<Incoming>) -> Response<Body> {
             body,
             strike: &strike,
         };
-        let answer = core.service.answer(&asked, &strike);
+        let answer = core.service.answer(&asked);
         if answer.status.is_success() {
             let head = parts.method == Method::HEAD;
             let places: &[_] = if head {

@@ -1,6 +1,6 @@
 //! What a sandbox keeps in a directory: keys and certificates, and the entries of its logs.
 //!
-//! `keys.json` is written once. The logs are files to which one line is added for each entry before
+//! `keys.json` is written once, `ports.json` at each start. The logs are files to which one line is added for each entry before
 //! anybody hears of the entry. A last line without its end is one that nobody was told of, and is
 //! dropped; anything else that does not read back is damage, and the sandbox does not start on it.
 
@@ -108,6 +108,20 @@ impl State {
             dir: dir.to_owned(),
         };
         Ok((state, actors))
+    }
+
+    /// The ports that the sandbox had: that of the Sigstore and that of the registry. A file that does
+    /// not read back tells of none; it decides nothing.
+    pub(in crate::sandbox) fn ports(&self) -> Option<[u16; 2]> {
+        let text = fs::read(self.dir.join("ports.json")).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Keeps the ports for the next start.
+    pub(in crate::sandbox) fn keep_ports(&self, ports: [u16; 2]) -> Result<(), StateError> {
+        let path = self.dir.join("ports.json");
+        let text = serde_json::to_vec(&ports).unwrap_or_default();
+        fs::write(&path, text).map_err(|source| StateError::Unwritable { path, source })
     }
 
     /// Reads the logs.
