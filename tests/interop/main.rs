@@ -18,6 +18,7 @@
 mod http;
 mod keyed;
 mod layout;
+mod lies;
 mod peers;
 mod samples;
 mod sandbox;
