@@ -6,7 +6,7 @@
 #[path = "../it/sandbox_lies/rows.rs"]
 mod rows;
 #[path = "../it/signing.rs"]
-mod signing;
+pub(crate) mod signing;
 
 use std::fs;
 

@@ -11,10 +11,13 @@
 //! sandbox's registry is one to crane, cosign, oras and skopeo.
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
+    clippy::unwrap_used,
     reason = "failing is how a test answers; the exemption for tests stops at their functions"
 )]
 
+mod faults;
 mod http;
 mod keyed;
 mod layout;

@@ -18,6 +18,7 @@ mod output;
 mod policy;
 mod registry;
 mod runner;
+mod sandbox_faults;
 mod sandbox_lies;
 mod sandbox_registry;
 mod signing;
