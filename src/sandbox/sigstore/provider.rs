@@ -98,6 +98,7 @@ impl Provider {
         let real = || Self::ALL.iter().copied().find(|one| one.issuer() == issuer);
         here.or_else(real)
             .or_else(|| enterprise.then_some(Self::Github))
+            .or_else(|| (issuer == DEX_ISSUER).then_some(Self::Email))
     }
 
     /// As Fulcio's configuration calls it.
@@ -109,6 +110,16 @@ impl Provider {
             Self::Spiffe => "spiffe",
             Self::Uri => "uri",
             Self::Username => "username",
+        }
+    }
+
+    /// The `url` of the templates, where there are any.
+    const fn server(self) -> Option<&'static str> {
+        match self {
+            Self::Buildkite => Some("https://buildkite.com"),
+            Self::Github => Some("https://github.com"),
+            Self::Gitlab => Some("https://gitlab.com"),
+            Self::Email | Self::Kubernetes | Self::Spiffe | Self::Uri | Self::Username => None,
         }
     }
 
@@ -180,7 +191,14 @@ impl Provider {
         issuer: &str,
         claims: &Map<String, Value>,
     ) -> Result<Identity, String> {
-        let token = Token { issuer, claims };
+        let mut all = claims.clone();
+        if let Some(url) = self.server() {
+            all.insert("url".to_owned(), json!(url));
+        }
+        let token = Token {
+            issuer,
+            claims: &all,
+        };
         let mut built = Claims::default();
         let mut add = |claim: Claim, value: String| {
             // Each claim is added once; an empty one gets no extension.
@@ -231,17 +249,28 @@ impl Provider {
             }
         };
         add(Claim::TokenSubject, token.text("sub"));
-        let connector = claims
-            .get("federated_claims")
-            .and_then(|about| about.get("connector_id"))
-            .and_then(Value::as_str);
         Ok(Identity {
             san,
-            issuer: connector.unwrap_or(issuer).to_owned(),
+            issuer: named_issuer(issuer, claims)?,
             claims: built,
         })
     }
 }
+
+/// The issuer as certificates name it: dex stands for the one that it asked itself.
+fn named_issuer(issuer: &str, claims: &Map<String, Value>) -> Result<String, String> {
+    if issuer != DEX_ISSUER {
+        return Ok(issuer.to_owned());
+    }
+    claims
+        .get("federated_claims")
+        .and_then(|about| about.get("connector_id"))
+        .map(printed)
+        .ok_or_else(|| IDENTITY_TOKEN.to_owned())
+}
+
+/// The issuer of Sigstore itself, whose tokens say who vouched for the address.
+pub(super) const DEX_ISSUER: &str = "https://oauth2.sigstore.dev/auth";
 
 /// What Fulcio says of every token that it does not take.
 pub(super) const IDENTITY_TOKEN: &str = "There was an error processing the identity token";
@@ -269,13 +298,44 @@ impl Token<'_> {
         })
     }
 
-    /// A claim that stands in a template.
-    fn part(&self, name: &str) -> Result<String, String> {
-        self.claims.get(name).map(printed).ok_or_else(|| {
-            format!(
-                "template: :1:14: executing \"\" at <.{name}>: map has no entry for key \"{name}\""
-            )
-        })
+    /// A template of Fulcio's configuration: each `{{ .name }}` is a claim.
+    fn template(&self, template: &str) -> Result<String, String> {
+        let mut out = String::new();
+        let mut rest = template;
+        while let Some((before, inside)) = rest.split_once("{{ .") {
+            out.push_str(before);
+            let (name, after) = inside.split_once(" }}").unwrap_or((inside, ""));
+            let Some(claim) = self.claims.get(name) else {
+                // Go names the place of the claim, the dot included.
+                let column = template.len() - inside.len() - 1;
+                return Err(format!(
+                    "template: :1:{column}: executing \"\" at <.{name}>: map has no entry for key \
+                     \"{name}\""
+                ));
+            };
+            out.push_str(&printed(claim));
+            rest = after;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    /// The same for a name in a certificate, which must be a URL.
+    fn url(&self, template: &str) -> Result<String, String> {
+        let url = self.template(template)?;
+        let mut rest = url.as_str();
+        while let Some((_, after)) = rest.split_once('%') {
+            let escape: String = after.chars().take(2).collect();
+            if escape.len() < 2 || !escape.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(format!(
+                    "parse {}: invalid URL escape {}",
+                    json!(url),
+                    json!(format!("%{escape}"))
+                ));
+            }
+            rest = after;
+        }
+        Ok(url)
     }
 }
 
@@ -309,7 +369,6 @@ fn float(number: f64) -> String {
 type Add<'a> = dyn FnMut(Claim, String) + 'a;
 
 fn github_identity(token: &Token<'_>, add: &mut Add<'_>) -> Result<San, String> {
-    let server = "https://github.com";
     for (claim, name, extension) in [
         (
             Claim::GithubWorkflowTrigger,
@@ -364,45 +423,49 @@ fn github_identity(token: &Token<'_>, add: &mut Add<'_>) -> Result<San, String> 
     ] {
         add(claim, token.plain(name, extension)?);
     }
-    let signer = format!("{server}/{}", token.part("job_workflow_ref")?);
-    let repository = format!("{server}/{}", token.part("repository")?);
-    let run = format!(
-        "{repository}/actions/runs/{}/attempts/{}",
-        token.part("run_id")?,
-        token.part("run_attempt")?
-    );
+    let signer = token.url("{{ .url }}/{{ .job_workflow_ref }}")?;
     add(Claim::BuildSignerUri, signer.clone());
-    add(Claim::SourceRepositoryUri, repository);
-    let owner = token.part("repository_owner")?;
-    add(Claim::SourceRepositoryOwnerUri, format!("{server}/{owner}"));
-    let config = token.part("workflow_ref")?;
-    add(Claim::BuildConfigUri, format!("{server}/{config}"));
-    add(Claim::RunInvocationUri, run);
+    for (claim, template) in [
+        (Claim::SourceRepositoryUri, "{{ .url }}/{{ .repository }}"),
+        (
+            Claim::SourceRepositoryOwnerUri,
+            "{{ .url }}/{{ .repository_owner }}",
+        ),
+        (Claim::BuildConfigUri, "{{ .url }}/{{ .workflow_ref }}"),
+        (
+            Claim::RunInvocationUri,
+            "{{ .url }}/{{ .repository }}/actions/runs/{{ .run_id }}/attempts/{{ .run_attempt }}",
+        ),
+    ] {
+        add(claim, token.template(template)?);
+    }
     add(Claim::DeploymentEnvironment, token.text("environment"));
     Ok(San::Uri(signer))
 }
 
 fn gitlab_identity(token: &Token<'_>, add: &mut Add<'_>) -> Result<San, String> {
-    let server = "https://gitlab.com";
-    let config = format!("https://{}", token.part("ci_config_ref_uri")?);
-    let project = format!("{server}/{}", token.part("project_path")?);
-    let kind = match token.part("ref_type")?.as_str() {
+    let config = token.url("https://{{ .ci_config_ref_uri }}")?;
+    let kind = match token.template("{{ .ref_type }}")?.as_str() {
         "tag" => "tags",
         _ => "heads",
     };
-    let git_ref = format!("refs/{kind}/{}", token.part("ref")?);
+    let git_ref = format!("refs/{kind}/{}", token.template("{{ .ref }}")?);
     add(Claim::BuildSignerUri, config.clone());
-    add(Claim::SourceRepositoryUri, project.clone());
     add(Claim::SourceRepositoryRef, git_ref);
-    add(
-        Claim::SourceRepositoryOwnerUri,
-        format!("{server}/{}", token.part("namespace_path")?),
-    );
     add(Claim::BuildConfigUri, config.clone());
-    add(
-        Claim::RunInvocationUri,
-        format!("{project}/-/jobs/{}", token.part("job_id")?),
-    );
+    for (claim, template) in [
+        (Claim::SourceRepositoryUri, "{{ .url }}/{{ .project_path }}"),
+        (
+            Claim::SourceRepositoryOwnerUri,
+            "{{ .url }}/{{ .namespace_path }}",
+        ),
+        (
+            Claim::RunInvocationUri,
+            "{{ .url }}/{{ .project_path }}/-/jobs/{{ .job_id }}",
+        ),
+    ] {
+        add(claim, token.template(template)?);
+    }
     for (claim, name, extension) in [
         (
             Claim::BuildSignerDigest,
@@ -448,16 +511,11 @@ fn gitlab_identity(token: &Token<'_>, add: &mut Add<'_>) -> Result<San, String> 
 }
 
 fn buildkite_identity(token: &Token<'_>, add: &mut Add<'_>) -> Result<San, String> {
-    let pipeline = format!(
-        "https://buildkite.com/{}/{}",
-        token.part("organization_slug")?,
-        token.part("pipeline_slug")?
-    );
-    let run = format!(
-        "{pipeline}/builds/{}#{}",
-        token.part("build_number")?,
-        token.part("job_id")?
-    );
+    let pipeline = token.url("{{ .url }}/{{ .organization_slug }}/{{ .pipeline_slug }}")?;
+    let run = token.template(
+        "{{ .url }}/{{ .organization_slug }}/{{ .pipeline_slug }}/builds/{{ .build_number }}\
+         #{{ .job_id }}",
+    )?;
     add(
         Claim::RunnerEnvironment,
         token.plain("runner_environment", "RunnerEnvironment")?,
