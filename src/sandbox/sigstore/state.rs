@@ -238,8 +238,10 @@ fn read_keys(path: &Path) -> Result<Actors, StateError> {
 impl Actors {
     /// New ones.
     pub(in crate::sandbox) fn new(now: Timestamp) -> Result<Self, MintError> {
+        // Certificates and `keys.json` hold whole seconds; the trusted root is to say the same.
+        let second = Timestamp::from_unix_seconds(now.unix_seconds());
         Ok(Self {
-            mint: Mint::new(now)?,
+            mint: Mint::new(second.unwrap_or(now))?,
             issuer: SigningKey::generate(KeyKind::P256)?,
         })
     }
