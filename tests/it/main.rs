@@ -19,4 +19,5 @@ mod policy;
 mod registry;
 mod runner;
 mod sandbox_registry;
+mod sandbox_sigstore;
 mod world;
