@@ -17,4 +17,6 @@ mod http;
 mod keyed;
 mod layout;
 mod peers;
+#[cfg(feature = "sandbox")]
+mod rfc6962;
 mod samples;
