@@ -8,6 +8,7 @@
 mod ct;
 mod entry;
 mod fulcio;
+mod gojson;
 mod oidc;
 mod provider;
 mod rekor1;
@@ -242,6 +243,8 @@ impl World {
         let path = asked.path;
         let reads = asked.reads();
         let posts = asked.method.as_str() == "POST";
+        // Only what comes from storage in a real Sigstore answers HEAD.
+        let gets = asked.method.as_str() == "GET";
         let has = |part| self.parts.contains(&part);
         if let Some(rest) = path.strip_prefix("/oidc/").filter(|_| has(Part::Oidc)) {
             return self.oidc(rest, asked);
@@ -268,9 +271,9 @@ impl World {
         match path {
             "/api/v2/signingCert" if has(Part::Fulcio) && posts => self.certificate(asked),
             "/api/v1/signingCert" if has(Part::Fulcio) && posts => self.old_certificate(asked),
-            "/api/v2/trustBundle" if has(Part::Fulcio) && reads => self.trust_bundle(),
-            "/api/v2/configuration" if has(Part::Fulcio) && reads => self.fulcio_configuration(),
-            "/api/v1/rootCert" if has(Part::Fulcio) && reads => self.root_certificate(),
+            "/api/v2/trustBundle" if has(Part::Fulcio) && gets => self.trust_bundle(),
+            "/api/v2/configuration" if has(Part::Fulcio) && gets => self.fulcio_configuration(),
+            "/api/v1/rootCert" if has(Part::Fulcio) && gets => self.root_certificate(),
             "/api/v2/signingCert"
             | "/api/v1/signingCert"
             | "/api/v2/trustBundle"
@@ -286,7 +289,7 @@ impl World {
             "/api/v1/timestamp" | "/api/v1/timestamp/" if has(Part::Tsa) && posts => {
                 self.timestamp(asked)
             }
-            "/api/v1/timestamp/certchain" if has(Part::Tsa) && reads => self.timestamp_chain(),
+            "/api/v1/timestamp/certchain" if has(Part::Tsa) && gets => self.timestamp_chain(asked),
             "/api/v1/timestamp" if has(Part::Tsa) => {
                 rekor1::wrong_method(asked.method.as_str(), "POST")
             }

@@ -23,6 +23,8 @@ mod keyed;
 mod layout;
 mod lies;
 mod peers;
+#[cfg(feature = "sandbox")]
+mod rfc6962;
 mod samples;
 mod sandbox;
 mod sandbox_registry;

@@ -21,6 +21,7 @@ mod runner;
 mod sandbox_faults;
 mod sandbox_lies;
 mod sandbox_registry;
+mod sandbox_sigstore;
 mod signing;
 mod trust;
 mod world;

@@ -102,7 +102,7 @@ pub(crate) fn plain() -> reqwest::Client {
         .unwrap()
 }
 
-fn provider() {
+pub(crate) fn provider() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Another test may have been faster, with the same one.
         drop(aws_lc_rs::default_provider().install_default());

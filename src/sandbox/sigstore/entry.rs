@@ -12,6 +12,8 @@ use x509_parser::prelude::FromDer;
 use x509_parser::prelude::GeneralName;
 use x509_parser::prelude::X509Certificate;
 
+use super::ct::illegal_base64;
+use super::gojson;
 use super::rekor1::invalid;
 use super::rekor1::own;
 use super::verifier;
@@ -67,7 +69,7 @@ impl Reason {
                 let message = format!("error processing entry: {text}");
                 own(StatusCode::BAD_REQUEST, &message)
             }
-            Self::Kind(_) => own(StatusCode::UNPROCESSABLE_ENTITY, &self.text()),
+            Self::Kind(_) => invalid(422, &self.text()),
             Self::Missing(_) => invalid(602, &self.text()),
             Self::NoHash => own(StatusCode::INTERNAL_SERVER_ERROR, &self.text()),
         }
@@ -79,14 +81,18 @@ pub(super) fn parse(body: &[u8]) -> Result<Proposed, Answer> {
     if body.is_empty() {
         return Err(invalid(602, "proposedEntry in body is required"));
     }
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        let reason = if error.is_eof() {
-            "unexpected EOF".to_owned()
-        } else {
-            error.to_string()
-        };
-        own(StatusCode::INTERNAL_SERVER_ERROR, &reason)
-    })?;
+    let unreadable = |reason: String| {
+        let body = json!({ "code": 500, "message": reason });
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Answer::json(status, "application/json", &body)
+    };
+    let value = gojson::plain(body).map_err(unreadable)?.unwrap_or_default();
+    if !matches!(value, Value::Object(_) | Value::Null) {
+        let kind = gojson::kind(&value);
+        return Err(unreadable(format!(
+            "json: cannot unmarshal {kind} into Go value of type models.targetedProposedEntry"
+        )));
+    }
     read(&value).map_err(|reason| reason.answer())
 }
 
@@ -96,11 +102,12 @@ pub(super) fn read(value: &Value) -> Result<Proposed, Reason> {
         let text = value.get(name).and_then(Value::as_str);
         text.ok_or(Reason::Missing(name))
     };
-    let (kind, version) = (text("kind")?, text("apiVersion")?);
-    let spec = value.get("spec").ok_or(Reason::Missing("spec"))?;
+    let kind = text("kind")?;
     if !matches!(kind, "hashedrekord" | "dsse" | "intoto") {
         return Err(Reason::Kind(kind.to_owned()));
     }
+    let version = text("apiVersion")?;
+    let spec = value.get("spec").ok_or(Reason::Missing("spec"))?;
     match (kind, version) {
         ("hashedrekord", "0.0.1") => hashed_rekord(spec),
         ("dsse", "0.0.1") => dsse(spec),
@@ -123,22 +130,26 @@ fn validation(text: &str) -> Reason {
 }
 
 fn hashed_rekord(spec: &Value) -> Result<Proposed, Reason> {
+    let mut failures = Vec::new();
+    let algorithm = at(spec, "/data/hash/algorithm").unwrap_or_default();
+    let hash = match algorithm {
+        "sha256" => Some(HashKind::Sha256),
+        "sha384" => Some(HashKind::Sha384),
+        "sha512" => Some(HashKind::Sha512),
+        _ => None,
+    };
     if spec.pointer("/data/hash").is_none() {
-        return Err(validation("data in body is required"));
+        failures.push("data in body is required");
+    } else if hash.is_none() {
+        failures.push(
+            "data.data.hash.data.hash.algorithm in body should be one of [sha256 sha384 sha512]",
+        );
     }
     if spec.get("signature").is_none() {
-        return Err(validation("signature in body is required"));
+        failures.push("signature in body is required");
     }
-    let hash = match at(spec, "/data/hash/algorithm").unwrap_or_default() {
-        "sha256" => HashKind::Sha256,
-        "sha384" => HashKind::Sha384,
-        "sha512" => HashKind::Sha512,
-        _ => {
-            return Err(validation(
-                "data.data.hash.data.hash.algorithm in body should be one of [sha256 sha384 \
-                 sha512]",
-            ));
-        }
+    let Some(hash) = hash.filter(|_| failures.is_empty()) else {
+        return Err(validation(&failures.join("\n")));
     };
     let value = at(spec, "/data/hash/value").unwrap_or_default();
     let value = unhex(value)?;
@@ -274,8 +285,7 @@ fn dsse(spec: &Value) -> Result<Proposed, Reason> {
         validation("proposedContent.proposedContent.verifiers in body should have at least 1 items")
     })?;
     let envelope = at(proposed, "/envelope").unwrap_or_default();
-    let value: Value =
-        serde_json::from_str(envelope).map_err(|error| Reason::Entry(error.to_string()))?;
+    let value = unmarshalled(envelope)?;
     let opened = open(&value)?;
     let mut named_verifiers = Vec::new();
     for text in verifiers {
@@ -299,8 +309,7 @@ fn intoto1(spec: &Value) -> Result<Proposed, Reason> {
         return Err(validation("publicKey in body is required"));
     }
     let envelope = at(spec, "/content/envelope").unwrap_or_default();
-    let value: Value =
-        serde_json::from_str(envelope).map_err(|error| Reason::Entry(error.to_string()))?;
+    let value = unmarshalled(envelope)?;
     let verifiers = [named(&decode(pem, "public key")?, "")?];
     let hash = HashKind::Sha256.of(envelope.as_bytes());
     open(&value)?.verified(EntryKind::Intoto1, hash, &verifiers)
@@ -328,14 +337,25 @@ fn intoto2(spec: &Value) -> Result<Proposed, Reason> {
             "DSSE envelope must contain 1 or more signatures",
         ));
     }
-    let hash = at(spec, "/content/hash/value").ok_or(Reason::NoHash)?;
-    let hash = unhex(hash)?;
+    let stated = at(spec, "/content/hash/value");
+    let hash = unhex(stated.unwrap_or_default())?;
     let opened = Opened {
         payload_type: at(envelope, "/payloadType").unwrap_or_default().to_owned(),
         payload: twice(at(envelope, "/payload").unwrap_or_default(), "payload")?,
         signatures,
     };
-    opened.verified(EntryKind::Intoto2, hash, &verifiers)
+    let proposed = opened.verified(EntryKind::Intoto2, hash, &verifiers)?;
+    stated.map(|_| proposed).ok_or(Reason::NoHash)
+}
+
+/// The JSON of an envelope.
+fn unmarshalled(text: &str) -> Result<Value, Reason> {
+    let end = || "unexpected end of JSON input".to_owned();
+    let value = gojson::plain(text.as_bytes()).map_err(|reason| match reason.as_str() {
+        "unexpected EOF" => Reason::Entry(end()),
+        _ => Reason::Entry(reason),
+    })?;
+    value.ok_or_else(|| Reason::Entry(end()))
 }
 
 /// A verifier in PEM. `before` stands before the reason when it is none.
@@ -346,13 +366,8 @@ fn named(pem: &[u8], before: &str) -> Result<(Verifier, PublicKey), Reason> {
 
 fn decode(text: &str, what: &str) -> Result<Vec<u8>, Reason> {
     STANDARD.decode(text).map_err(|_| {
-        let place = text
-            .bytes()
-            .position(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'/' | b'='));
-        Reason::Entry(format!(
-            "failed parsing base64 data for {what}: illegal base64 data at input byte {}",
-            place.unwrap_or(text.len())
-        ))
+        let reason = illegal_base64(text);
+        Reason::Entry(format!("failed parsing base64 data for {what}: {reason}"))
     })
 }
 

@@ -8,9 +8,9 @@ use ::base64::engine::DecodePaddingMode;
 use ::base64::engine::GeneralPurpose;
 use ::base64::engine::GeneralPurposeConfig;
 use axum::http::StatusCode;
+use axum::http::header;
 use rustls_pki_types::CertificateSigningRequestDer;
 use rustls_pki_types::pem::PemObject;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 use x509_parser::certification_request::X509CertificationRequest;
@@ -18,12 +18,20 @@ use x509_parser::prelude::FromDer;
 
 use super::Failure;
 use super::World;
+use super::gojson::Field;
+use super::gojson::Kind;
+use super::gojson::Message;
+use super::gojson::Schema;
+use super::gojson::Unknown;
+use super::provider::DEX_ISSUER;
 use super::provider::IDENTITY_TOKEN;
 use super::provider::Provider;
+use super::verifier::Algorithm;
 use super::verifier::PublicKey;
 use super::verifier::Unusable;
 use crate::model::Identity;
 use crate::sandbox::mint::CertificateOrder;
+use crate::sandbox::mint::HashKind;
 use crate::sandbox::mint::Issued;
 use crate::sandbox::mint::pem;
 use crate::sandbox::mint::random_serial;
@@ -39,7 +47,7 @@ const REQUEST: &str = "The certificate signing request could not be parsed";
 const BODY: usize = 4 << 20;
 
 /// Standard base64, padded or not, as Go's JSON of protocol buffers reads it.
-pub(super) const LENIENT: GeneralPurpose = GeneralPurpose::new(
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &::base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
@@ -52,52 +60,64 @@ const LENIENT_URL: GeneralPurpose = GeneralPurpose::new(
 
 /// Bytes as protocol buffers write them in JSON.
 pub(super) fn bytes(text: &str) -> Option<Vec<u8>> {
+    let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     LENIENT
-        .decode(text)
-        .or_else(|_| LENIENT_URL.decode(text))
+        .decode(&text)
+        .or_else(|_| LENIENT_URL.decode(&text))
         .ok()
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Request {
-    credentials: Option<Credentials>,
-    #[serde(alias = "public_key_request")]
-    public_key_request: Option<KeyRequest>,
-    #[serde(alias = "certificate_signing_request")]
-    certificate_signing_request: Option<String>,
-}
+const CREDENTIALS: Schema = Schema(&[Field::named(
+    "oidcIdentityToken",
+    "oidc_identity_token",
+    Kind::Text,
+)]);
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Credentials {
-    #[serde(alias = "oidc_identity_token")]
-    oidc_identity_token: Option<String>,
-}
+const KEY_REQUEST: Schema = Schema(&[
+    Field::named("publicKey", "public_key", Kind::Message(&PUBLIC_KEY)),
+    Field::named("proofOfPossession", "proof_of_possession", Kind::Bytes),
+]);
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct KeyRequest {
-    #[serde(alias = "public_key")]
-    public_key: Option<Key>,
-    #[serde(alias = "proof_of_possession")]
-    proof_of_possession: Option<String>,
-}
+/// The algorithm is not looked at, whatever it says.
+const PUBLIC_KEY: Schema = Schema(&[
+    Field::new("algorithm", Kind::Any),
+    Field::new("content", Kind::Text),
+]);
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Key {
-    content: String,
-}
+/// Either the key or a request for a certificate.
+const EITHER: &str = "dev.sigstore.fulcio.v2.CreateSigningCertificateRequest.key";
+
+const REQUEST_MESSAGE: Schema = Schema(&[
+    Field::new("credentials", Kind::Message(&CREDENTIALS)),
+    Field::named(
+        "publicKeyRequest",
+        "public_key_request",
+        Kind::Message(&KEY_REQUEST),
+    )
+    .of(EITHER),
+    Field::named(
+        "certificateSigningRequest",
+        "certificate_signing_request",
+        Kind::Bytes,
+    )
+    .of(EITHER),
+]);
+
+const OLD_PUBLIC_KEY: Schema = Schema(&[
+    Field::new("algorithm", Kind::Any),
+    Field::new("content", Kind::Bytes),
+]);
 
 /// What the old API takes.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct OldRequest {
-    public_key: Option<Key>,
-    signed_email_address: Option<String>,
-    certificate_signing_request: Option<String>,
-}
+const OLD_REQUEST_MESSAGE: Schema = Schema(&[
+    Field::named("publicKey", "public_key", Kind::Message(&OLD_PUBLIC_KEY)),
+    Field::named("signedEmailAddress", "signed_email_address", Kind::Bytes),
+    Field::named(
+        "certificateSigningRequest",
+        "certificate_signing_request",
+        Kind::Bytes,
+    ),
+]);
 
 /// The key of a request and the proof that its holder asks.
 enum Proof {
@@ -127,64 +147,37 @@ pub(super) fn gateway(status: StatusCode, message: &str) -> Answer {
     Answer::json(status, "application/json", &body)
 }
 
-/// A body that is no JSON object, in about the words of the gateway.
-pub(super) fn unreadable(error: &serde_json::Error) -> Answer {
-    if error.is_eof() {
-        return refused("unexpected EOF");
-    }
-    refused(&format!("proto: {error}"))
+/// A body that is longer than the gateway reads.
+pub(super) fn too_large() -> Answer {
+    refused("http: request body too large").with(header::CONNECTION, "close")
 }
 
 impl World {
     /// `POST /api/v2/signingCert`
     pub(super) fn certificate(&self, asked: &Asked<'_>) -> Answer {
         if asked.body.len() > BODY {
-            return refused("http: request body too large");
+            return too_large();
         }
-        // What follows the object is not looked at.
-        let mut values = serde_json::Deserializer::from_slice(&asked.body).into_iter::<Request>();
-        let request = match values.next() {
-            Some(Ok(request)) => request,
-            Some(Err(error)) => return unreadable(&error),
-            None => Request::default(),
+        let request = match Message::parse(&asked.body, &REQUEST_MESSAGE, Unknown::Ignored) {
+            Ok(request) => request,
+            Err(message) => return refused(&message),
         };
-        let inside = request.credentials.and_then(|own| own.oidc_identity_token);
-        let token = match inside {
-            Some(token) => token,
-            None => bearer(asked),
-        };
-        let (proof, csr) = match (
-            request.public_key_request,
-            request.certificate_signing_request,
-        ) {
-            (Some(_), Some(_)) => {
-                return refused(
-                    "proto: error parsing \"certificateSigningRequest\", oneof \
-                     dev.sigstore.fulcio.v2.CreateSigningCertificateRequest.key is already set",
-                );
-            }
-            (Some(request), None) => {
-                let proof = request.proof_of_possession.unwrap_or_default();
-                let Some(signature) = bytes(&proof) else {
-                    return refused(&format!(
-                        "proto: invalid value for bytes field proofOfPossession: {}",
-                        json!(proof)
-                    ));
-                };
-                let content = request.public_key.unwrap_or_default().content;
-                (Proof::Challenge(content.into_bytes(), signature), false)
-            }
-            (None, Some(csr)) => match bytes(&csr) {
-                Some(csr) => (Proof::Request(csr), true),
-                None => return refused(REQUEST),
-            },
-            (None, None) => (Proof::Challenge(Vec::new(), Vec::new()), false),
-        };
-        let empty_csr = csr && matches!(&proof, Proof::Request(bytes) if bytes.is_empty());
-        let proof = if empty_csr {
-            Proof::Challenge(Vec::new(), Vec::new())
+        let token = request
+            .message("credentials")
+            .filter(|own| own.has("oidcIdentityToken"))
+            .map_or_else(
+                || bearer(asked),
+                |own| own.text("oidcIdentityToken").to_owned(),
+            );
+        let csr = request.bytes("certificateSigningRequest");
+        let proof = if csr.is_empty() {
+            let none = Message::default();
+            let own = request.message("publicKeyRequest").unwrap_or(&none);
+            let key = own.message("publicKey").unwrap_or(&none);
+            let content = key.text("content").as_bytes();
+            Proof::Challenge(content.to_vec(), own.bytes("proofOfPossession").to_vec())
         } else {
-            proof
+            Proof::Request(csr.to_vec())
         };
         match self.certify(&token, &proof, asked) {
             Ok(issued) => {
@@ -199,21 +192,24 @@ impl World {
 
     /// `POST /api/v1/signingCert`: what cosign 2 asked before it knew the second API.
     pub(super) fn old_certificate(&self, asked: &Asked<'_>) -> Answer {
-        let request: OldRequest = match serde_json::from_slice(&asked.body) {
+        if asked.body.len() > BODY {
+            return too_large();
+        }
+        let request = match Message::parse(&asked.body, &OLD_REQUEST_MESSAGE, Unknown::Ignored) {
             Ok(request) => request,
-            Err(error) => return unreadable(&error),
+            Err(message) => return refused(&message),
         };
-        let proof = match request.certificate_signing_request {
-            Some(csr) => Proof::Request(bytes(&csr).unwrap_or_default()),
-            None => {
-                let content = request.public_key.unwrap_or_default().content;
-                let mut content = bytes(&content).unwrap_or_default();
-                if !content.starts_with(b"-----") {
-                    content = pem("PUBLIC KEY", &content).into_bytes();
-                }
-                let signature = request.signed_email_address.unwrap_or_default();
-                Proof::Challenge(content, bytes(&signature).unwrap_or_default())
+        let csr = request.bytes("certificateSigningRequest");
+        let proof = if csr.is_empty() {
+            let none = Message::default();
+            let key = request.message("publicKey").unwrap_or(&none);
+            let mut content = key.bytes("content").to_vec();
+            if !content.is_empty() && !content.starts_with(b"-----") {
+                content = pem("PUBLIC KEY", &content).into_bytes();
             }
+            Proof::Challenge(content, request.bytes("signedEmailAddress").to_vec())
+        } else {
+            Proof::Request(csr.to_vec())
         };
         match self.certify(&bearer(asked), &proof, asked) {
             Ok(issued) => {
@@ -307,6 +303,7 @@ impl World {
         let issuers: Vec<_> = Provider::ALL
             .iter()
             .flat_map(|one| [(one, one.issuer().to_owned()), (one, here(one))])
+            .chain([(&Provider::Email, DEX_ISSUER.to_owned())])
             .map(|(provider, url)| {
                 let domain = match provider {
                     Provider::Uri => "https://uri.sandbox.test",
@@ -335,7 +332,7 @@ impl World {
 
 /// The token of the `Authorization` header; only the very prefix `Bearer ` is cut off.
 fn bearer(asked: &Asked<'_>) -> String {
-    let value = asked.headers.get(axum::http::header::AUTHORIZATION);
+    let value = asked.headers.get(header::AUTHORIZATION);
     let value = value
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
@@ -363,11 +360,54 @@ fn possessed(proof: &Proof, challenge: &[u8]) -> Result<PublicKey, Answer> {
             let (_, request) = X509CertificationRequest::from_der(&der).map_err(|_| malformed())?;
             let info = &request.certification_request_info;
             let key = PublicKey::from_spki(info.subject_pki.raw).map_err(unusable)?;
-            if key.signed(info.raw, &request.signature_value.data) {
-                Ok(key)
-            } else {
-                Err(refused(POSSESSION))
+            let oid = request.signature_algorithm.algorithm.to_id_string();
+            let signature = &request.signature_value.data;
+            let Some(hash) = hash_of_signature(&oid) else {
+                // Ed25519 hashes by itself, and everything else is not known.
+                return if key.algorithm == Algorithm::Ed25519 && key.signed(info.raw, signature) {
+                    Ok(key)
+                } else {
+                    Err(refused(POSSESSION))
+                };
+            };
+            if !key.signed_hash(hash, &hash.of(info.raw), signature) {
+                return Err(refused(POSSESSION));
             }
+            if hash != key.algorithm.hash() {
+                let (kind, hash) = (go_kind(key.algorithm), hash_name(hash));
+                let message = format!("signing algorithm not permitted: {kind}, {hash}");
+                return Err(refused(&message));
+            }
+            Ok(key)
         }
+    }
+}
+
+/// The hash of a signature algorithm in dotted form.
+pub(super) fn hash_of_signature(oid: &str) -> Option<HashKind> {
+    match oid {
+        "1.2.840.10045.4.3.2" | "1.2.840.113549.1.1.11" => Some(HashKind::Sha256),
+        "1.2.840.10045.4.3.3" | "1.2.840.113549.1.1.12" => Some(HashKind::Sha384),
+        "1.2.840.10045.4.3.4" | "1.2.840.113549.1.1.13" => Some(HashKind::Sha512),
+        _ => None,
+    }
+}
+
+/// A hash as Go names it.
+const fn hash_name(hash: HashKind) -> &'static str {
+    match hash {
+        HashKind::Sha1 => "SHA-1",
+        HashKind::Sha256 => "SHA-256",
+        HashKind::Sha384 => "SHA-384",
+        HashKind::Sha512 => "SHA-512",
+    }
+}
+
+/// The type of a key as Go names it.
+const fn go_kind(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Ed25519 => "ed25519.PublicKey",
+        Algorithm::P256 | Algorithm::P384 | Algorithm::P521 => "*ecdsa.PublicKey",
+        Algorithm::Rsa => "*rsa.PublicKey",
     }
 }

@@ -1,4 +1,8 @@
 //! The OIDC issuer: discovery, keys, tokens with any claims, and the end point of the GitHub runner.
+//!
+//! Tokens are signed by ES256 unless RS256 is asked for.
+
+use std::sync::OnceLock;
 
 use axum::http::StatusCode;
 use axum::http::header;
@@ -11,10 +15,13 @@ use jsonwebtoken::jwk::Jwk;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
+use x509_parser::asn1_rs::Any;
+use x509_parser::asn1_rs::FromDer;
 
 use super::World;
 use super::provider::Provider;
 use crate::model::Timestamp;
+use crate::sandbox::mint::KeyKind;
 use crate::sandbox::mint::MintError;
 use crate::sandbox::mint::SigningKey;
 use crate::sandbox::mint::hex;
@@ -32,8 +39,17 @@ const LIFETIME: i64 = 3600;
 /// How far `nbf` may lie ahead, in seconds (measured with Fulcio 1.8.8).
 const NOT_BEFORE_LEEWAY: i64 = 300;
 
-/// The key that signs all tokens (ES256).
+/// The keys that sign tokens.
 pub(super) struct Issuer {
+    es256: Key,
+    /// RSA is what GitHub signs with. The key takes a while to make, so only whoever asks for it
+    /// waits, and it is not kept from run to run.
+    rs256: OnceLock<Option<Key>>,
+}
+
+/// A key that signs tokens by one algorithm.
+struct Key {
+    algorithm: Algorithm,
     encoding: EncodingKey,
     decoding: DecodingKey,
     jwk: Value,
@@ -42,16 +58,18 @@ pub(super) struct Issuer {
 
 impl core::fmt::Debug for Issuer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("Issuer").field(&self.id).finish()
+        f.debug_tuple("Issuer").field(&self.es256.id).finish()
     }
 }
 
-impl Issuer {
-    /// An issuer with this P-256 key.
-    pub(super) fn new(key: &SigningKey) -> Result<Self, MintError> {
+impl Key {
+    fn new(
+        algorithm: Algorithm,
+        encoding: EncodingKey,
+        key: &SigningKey,
+    ) -> Result<Self, MintError> {
         let failed = |_| MintError::Crypto;
-        let encoding = EncodingKey::from_ec_der(&key.to_pkcs8()?);
-        let mut jwk = Jwk::from_encoding_key(&encoding, Algorithm::ES256).map_err(failed)?;
+        let mut jwk = Jwk::from_encoding_key(&encoding, algorithm).map_err(failed)?;
         let id: String = hex(&key.id()).chars().take(16).collect();
         jwk.common.key_id = Some(id.clone());
         let decoding = DecodingKey::from_jwk(&jwk).map_err(failed)?;
@@ -60,6 +78,7 @@ impl Issuer {
             members.insert("use".to_owned(), json!("sig"));
         }
         Ok(Self {
+            algorithm,
             encoding,
             decoding,
             jwk,
@@ -67,22 +86,72 @@ impl Issuer {
         })
     }
 
+    fn rs256() -> Result<Self, MintError> {
+        let key = SigningKey::generate(KeyKind::Rsa2048)?;
+        let pkcs8 = key.to_pkcs8()?;
+        // The library wants the key that PKCS #8 wraps (RFC 5208, section 5): the third element.
+        let failed = |_| MintError::Crypto;
+        let (_, whole) = Any::from_der(&pkcs8).map_err(failed)?;
+        let (rest, _version) = Any::from_der(whole.data).map_err(failed)?;
+        let (rest, _algorithm) = Any::from_der(rest).map_err(failed)?;
+        let (_, inner) = Any::from_der(rest).map_err(failed)?;
+        let encoding = EncodingKey::from_rsa_der(inner.data);
+        Self::new(Algorithm::RS256, encoding, &key)
+    }
+}
+
+impl Issuer {
+    /// An issuer with this P-256 key.
+    pub(super) fn new(key: &SigningKey) -> Result<Self, MintError> {
+        let encoding = EncodingKey::from_ec_der(&key.to_pkcs8()?);
+        Ok(Self {
+            es256: Key::new(Algorithm::ES256, encoding, key)?,
+            rs256: OnceLock::new(),
+        })
+    }
+
+    fn rs256(&self) -> Result<&Key, MintError> {
+        let key = self.rs256.get_or_init(|| Key::rs256().ok());
+        key.as_ref().ok_or(MintError::Crypto)
+    }
+
+    fn key(&self, algorithm: Algorithm) -> Result<&Key, MintError> {
+        match algorithm {
+            Algorithm::RS256 => self.rs256(),
+            _ => Ok(&self.es256),
+        }
+    }
+
+    /// The keys that tokens are verified with (RFC 7517, section 5).
+    fn keys(&self) -> Value {
+        let rsa = self.rs256().ok().map(|key| &key.jwk);
+        let keys: Vec<_> = core::iter::once(&self.es256.jwk).chain(rsa).collect();
+        json!({ "keys": keys })
+    }
+
     /// Signs claims as they are.
-    pub(super) fn sign(&self, claims: &Map<String, Value>) -> Result<String, MintError> {
-        let mut head = Header::new(Algorithm::ES256);
-        head.kid = Some(self.id.clone());
-        jsonwebtoken::encode(&head, claims, &self.encoding).map_err(|_| MintError::Crypto)
+    fn sign(&self, claims: &Map<String, Value>, by: Algorithm) -> Result<String, MintError> {
+        let key = self.key(by)?;
+        let mut head = Header::new(key.algorithm);
+        head.kid = Some(key.id.clone());
+        jsonwebtoken::encode(&head, claims, &key.encoding).map_err(|_| MintError::Crypto)
     }
 
     /// The claims of a token of this issuer that is good at `now` and meant for Fulcio.
     pub(super) fn verify(&self, token: &str, now: Timestamp) -> Option<Map<String, Value>> {
-        let mut rules = Validation::new(Algorithm::ES256);
+        let algorithm = jsonwebtoken::decode_header(token).ok()?.alg;
+        let key = match algorithm {
+            // Nobody can show a token by a key that is not made yet.
+            Algorithm::RS256 => self.rs256.get()?.as_ref()?,
+            _ => &self.es256,
+        };
+        let mut rules = Validation::new(key.algorithm);
         rules.set_audience(&[AUDIENCE]);
         rules.set_required_spec_claims(&["aud"]);
         // The library reads the machine's clock; the sandbox has its own.
         rules.validate_exp = false;
         rules.validate_nbf = false;
-        let claims = jsonwebtoken::decode::<Map<String, Value>>(token, &self.decoding, &rules)
+        let claims = jsonwebtoken::decode::<Map<String, Value>>(token, &key.decoding, &rules)
             .ok()?
             .claims;
         let now = now.unix_seconds();
@@ -105,8 +174,18 @@ impl World {
     pub(in crate::sandbox) fn token(
         &self,
         provider: Provider,
+        claims: Map<String, Value>,
+        audience: &str,
+    ) -> Result<String, MintError> {
+        self.token_by(provider, claims, audience, Algorithm::ES256)
+    }
+
+    fn token_by(
+        &self,
+        provider: Provider,
         mut claims: Map<String, Value>,
         audience: &str,
+        algorithm: Algorithm,
     ) -> Result<String, MintError> {
         let now = self.clock.now().unix_seconds();
         for (name, value) in [
@@ -118,7 +197,7 @@ impl World {
         ] {
             claims.entry(name).or_insert(value);
         }
-        self.issuer.sign(&claims)
+        self.issuer.sign(&claims, algorithm)
     }
 
     /// `/oidc/NAME/…`
@@ -130,8 +209,7 @@ impl World {
         match (path, asked.method.as_str()) {
             (".well-known/openid-configuration", "GET" | "HEAD") => self.discovery(provider),
             ("keys", "GET" | "HEAD") => {
-                let keys = json!({ "keys": [self.issuer.jwk] });
-                Answer::json(StatusCode::OK, "application/json", &keys)
+                Answer::json(StatusCode::OK, "application/json", &self.issuer.keys())
             }
             ("token", "POST") => self.ordered_token(provider, asked),
             ("actions-token", "GET") => self.runner_token(provider, asked),
@@ -151,13 +229,20 @@ impl World {
             "authorization_endpoint": format!("{url}/auth"),
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["ES256"],
+            "id_token_signing_alg_values_supported": ["ES256", "RS256"],
         });
         Answer::json(StatusCode::OK, "application/json", &body)
     }
 
-    /// A token over whatever claims are sent: they take the place of the typical ones.
+    /// A token over whatever claims are sent: they take the place of the typical ones, and a null
+    /// leaves one out. `?alg=RS256` signs it with the RSA key.
     fn ordered_token(&self, provider: Provider, asked: &Asked<'_>) -> Answer {
+        let query = members(asked.query);
+        let algorithm = match member(&query, "alg") {
+            None | Some("ES256") => Algorithm::ES256,
+            Some("RS256") => Algorithm::RS256,
+            Some(_) => return text(StatusCode::BAD_REQUEST, "alg is ES256 or RS256\n"),
+        };
         let mut claims = provider.claims();
         if !asked.body.is_empty() {
             match serde_json::from_slice::<Map<String, Value>>(&asked.body) {
@@ -166,7 +251,7 @@ impl World {
             }
         }
         claims.retain(|_, value| !value.is_null());
-        match self.token(provider, claims, AUDIENCE) {
+        match self.token_by(provider, claims, AUDIENCE, algorithm) {
             Ok(token) => text(StatusCode::OK, &token),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
         }

@@ -4,6 +4,8 @@
 //! turns claims into an identity. The rules are those of Fulcio's own configuration for the public
 //! instance; an absent claim is refused where Fulcio refuses it.
 
+mod typical;
+
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
@@ -13,6 +15,8 @@ use crate::model::Claims;
 use crate::model::Identity;
 use crate::model::San;
 use crate::sandbox::mint::GITHUB_ISSUER;
+
+pub use typical::GithubToken;
 
 /// The kind of an issuer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -98,6 +102,7 @@ impl Provider {
         let real = || Self::ALL.iter().copied().find(|one| one.issuer() == issuer);
         here.or_else(real)
             .or_else(|| enterprise.then_some(Self::Github))
+            .or_else(|| (issuer == DEX_ISSUER).then_some(Self::Email))
     }
 
     /// As Fulcio's configuration calls it.
@@ -109,6 +114,16 @@ impl Provider {
             Self::Spiffe => "spiffe",
             Self::Uri => "uri",
             Self::Username => "username",
+        }
+    }
+
+    /// The `url` of the templates, where there are any.
+    const fn server(self) -> Option<&'static str> {
+        match self {
+            Self::Buildkite => Some("https://buildkite.com"),
+            Self::Github => Some("https://github.com"),
+            Self::Gitlab => Some("https://gitlab.com"),
+            Self::Email | Self::Kubernetes | Self::Spiffe | Self::Uri | Self::Username => None,
         }
     }
 
@@ -134,7 +149,7 @@ impl Provider {
                 let claims = GithubToken::default();
                 return claims.claims();
             }
-            Self::Gitlab => gitlab(),
+            Self::Gitlab => typical::gitlab(),
             Self::Buildkite => json!({
                 "sub": "organization:acme:pipeline:shop:ref:refs/heads/main:commit:ce5dbb1b4f31a1a7e39a4ad3c9d1e2d7d53f5a01:step:build",
                 "organization_slug": "acme",
@@ -180,7 +195,14 @@ impl Provider {
         issuer: &str,
         claims: &Map<String, Value>,
     ) -> Result<Identity, String> {
-        let token = Token { issuer, claims };
+        let mut all = claims.clone();
+        if let Some(url) = self.server() {
+            all.insert("url".to_owned(), json!(url));
+        }
+        let token = Token {
+            issuer,
+            claims: &all,
+        };
         let mut built = Claims::default();
         let mut add = |claim: Claim, value: String| {
             // Each claim is added once; an empty one gets no extension.
@@ -231,17 +253,28 @@ impl Provider {
             }
         };
         add(Claim::TokenSubject, token.text("sub"));
-        let connector = claims
-            .get("federated_claims")
-            .and_then(|about| about.get("connector_id"))
-            .and_then(Value::as_str);
         Ok(Identity {
             san,
-            issuer: connector.unwrap_or(issuer).to_owned(),
+            issuer: named_issuer(issuer, claims)?,
             claims: built,
         })
     }
 }
+
+/// The issuer as certificates name it: dex stands for the one that it asked itself.
+fn named_issuer(issuer: &str, claims: &Map<String, Value>) -> Result<String, String> {
+    if issuer != DEX_ISSUER {
+        return Ok(issuer.to_owned());
+    }
+    claims
+        .get("federated_claims")
+        .and_then(|about| about.get("connector_id"))
+        .map(printed)
+        .ok_or_else(|| IDENTITY_TOKEN.to_owned())
+}
+
+/// The issuer of Sigstore itself, whose tokens say who vouched for the address.
+pub(super) const DEX_ISSUER: &str = "https://oauth2.sigstore.dev/auth";
 
 /// What Fulcio says of every token that it does not take.
 pub(super) const IDENTITY_TOKEN: &str = "There was an error processing the identity token";
@@ -269,13 +302,44 @@ impl Token<'_> {
         })
     }
 
-    /// A claim that stands in a template.
-    fn part(&self, name: &str) -> Result<String, String> {
-        self.claims.get(name).map(printed).ok_or_else(|| {
-            format!(
-                "template: :1:14: executing \"\" at <.{name}>: map has no entry for key \"{name}\""
-            )
-        })
+    /// A template of Fulcio's configuration: each `{{ .name }}` is a claim.
+    fn template(&self, template: &str) -> Result<String, String> {
+        let mut out = String::new();
+        let mut rest = template;
+        while let Some((before, inside)) = rest.split_once("{{ .") {
+            out.push_str(before);
+            let (name, after) = inside.split_once(" }}").unwrap_or((inside, ""));
+            let Some(claim) = self.claims.get(name) else {
+                // Go names the place of the claim, the dot included.
+                let column = template.len() - inside.len() - 1;
+                return Err(format!(
+                    "template: :1:{column}: executing \"\" at <.{name}>: map has no entry for key \
+                     \"{name}\""
+                ));
+            };
+            out.push_str(&printed(claim));
+            rest = after;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    /// The same for a name in a certificate, which must be a URL.
+    fn url(&self, template: &str) -> Result<String, String> {
+        let url = self.template(template)?;
+        let mut rest = url.as_str();
+        while let Some((_, after)) = rest.split_once('%') {
+            let escape: String = after.chars().take(2).collect();
+            if escape.len() < 2 || !escape.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(format!(
+                    "parse {}: invalid URL escape {}",
+                    json!(url),
+                    json!(format!("%{escape}"))
+                ));
+            }
+            rest = after;
+        }
+        Ok(url)
     }
 }
 
@@ -309,7 +373,6 @@ fn float(number: f64) -> String {
 type Add<'a> = dyn FnMut(Claim, String) + 'a;
 
 fn github_identity(token: &Token<'_>, add: &mut Add<'_>) -> Result<San, String> {
-    let server = "https://github.com";
     for (claim, name, extension) in [
         (
             Claim::GithubWorkflowTrigger,
@@ -364,45 +427,49 @@ fn github_identity(token: &Token<'_>, add: &mut Add<'_>) -> Result<San, String> 
     ] {
         add(claim, token.plain(name, extension)?);
     }
-    let signer = format!("{server}/{}", token.part("job_workflow_ref")?);
-    let repository = format!("{server}/{}", token.part("repository")?);
-    let run = format!(
-        "{repository}/actions/runs/{}/attempts/{}",
-        token.part("run_id")?,
-        token.part("run_attempt")?
-    );
+    let signer = token.url("{{ .url }}/{{ .job_workflow_ref }}")?;
     add(Claim::BuildSignerUri, signer.clone());
-    add(Claim::SourceRepositoryUri, repository);
-    let owner = token.part("repository_owner")?;
-    add(Claim::SourceRepositoryOwnerUri, format!("{server}/{owner}"));
-    let config = token.part("workflow_ref")?;
-    add(Claim::BuildConfigUri, format!("{server}/{config}"));
-    add(Claim::RunInvocationUri, run);
+    for (claim, template) in [
+        (Claim::SourceRepositoryUri, "{{ .url }}/{{ .repository }}"),
+        (
+            Claim::SourceRepositoryOwnerUri,
+            "{{ .url }}/{{ .repository_owner }}",
+        ),
+        (Claim::BuildConfigUri, "{{ .url }}/{{ .workflow_ref }}"),
+        (
+            Claim::RunInvocationUri,
+            "{{ .url }}/{{ .repository }}/actions/runs/{{ .run_id }}/attempts/{{ .run_attempt }}",
+        ),
+    ] {
+        add(claim, token.template(template)?);
+    }
     add(Claim::DeploymentEnvironment, token.text("environment"));
     Ok(San::Uri(signer))
 }
 
 fn gitlab_identity(token: &Token<'_>, add: &mut Add<'_>) -> Result<San, String> {
-    let server = "https://gitlab.com";
-    let config = format!("https://{}", token.part("ci_config_ref_uri")?);
-    let project = format!("{server}/{}", token.part("project_path")?);
-    let kind = match token.part("ref_type")?.as_str() {
+    let config = token.url("https://{{ .ci_config_ref_uri }}")?;
+    let kind = match token.template("{{ .ref_type }}")?.as_str() {
         "tag" => "tags",
         _ => "heads",
     };
-    let git_ref = format!("refs/{kind}/{}", token.part("ref")?);
+    let git_ref = format!("refs/{kind}/{}", token.template("{{ .ref }}")?);
     add(Claim::BuildSignerUri, config.clone());
-    add(Claim::SourceRepositoryUri, project.clone());
     add(Claim::SourceRepositoryRef, git_ref);
-    add(
-        Claim::SourceRepositoryOwnerUri,
-        format!("{server}/{}", token.part("namespace_path")?),
-    );
     add(Claim::BuildConfigUri, config.clone());
-    add(
-        Claim::RunInvocationUri,
-        format!("{project}/-/jobs/{}", token.part("job_id")?),
-    );
+    for (claim, template) in [
+        (Claim::SourceRepositoryUri, "{{ .url }}/{{ .project_path }}"),
+        (
+            Claim::SourceRepositoryOwnerUri,
+            "{{ .url }}/{{ .namespace_path }}",
+        ),
+        (
+            Claim::RunInvocationUri,
+            "{{ .url }}/{{ .project_path }}/-/jobs/{{ .job_id }}",
+        ),
+    ] {
+        add(claim, token.template(template)?);
+    }
     for (claim, name, extension) in [
         (
             Claim::BuildSignerDigest,
@@ -448,16 +515,11 @@ fn gitlab_identity(token: &Token<'_>, add: &mut Add<'_>) -> Result<San, String> 
 }
 
 fn buildkite_identity(token: &Token<'_>, add: &mut Add<'_>) -> Result<San, String> {
-    let pipeline = format!(
-        "https://buildkite.com/{}/{}",
-        token.part("organization_slug")?,
-        token.part("pipeline_slug")?
-    );
-    let run = format!(
-        "{pipeline}/builds/{}#{}",
-        token.part("build_number")?,
-        token.part("job_id")?
-    );
+    let pipeline = token.url("{{ .url }}/{{ .organization_slug }}/{{ .pipeline_slug }}")?;
+    let run = token.template(
+        "{{ .url }}/{{ .organization_slug }}/{{ .pipeline_slug }}/builds/{{ .build_number }}\
+         #{{ .job_id }}",
+    )?;
     add(
         Claim::RunnerEnvironment,
         token.plain("runner_environment", "RunnerEnvironment")?,
@@ -494,115 +556,6 @@ fn address(claims: &Map<String, Value>) -> Result<String, String> {
         }
         Some(_) | None => Err(IDENTITY_TOKEN.to_owned()),
     }
-}
-
-/// A run of a GitHub Actions workflow, as its token tells of it. Whatever is derived from these
-/// members (subject, workflow references, owner) follows them.
-#[derive(Clone, Debug)]
-pub struct GithubToken {
-    /// `owner/name`.
-    pub repository: String,
-    /// The file name of the workflow.
-    pub workflow: String,
-    /// The ref that is built, such as `refs/heads/main`.
-    pub git_ref: String,
-    /// The event.
-    pub event: String,
-    /// The deployment environment, if any.
-    pub environment: Option<String>,
-}
-
-impl Default for GithubToken {
-    fn default() -> Self {
-        Self {
-            repository: "acme/shop".to_owned(),
-            workflow: "release.yml".to_owned(),
-            git_ref: "refs/heads/main".to_owned(),
-            event: "push".to_owned(),
-            environment: None,
-        }
-    }
-}
-
-impl GithubToken {
-    /// The claims, without issuer, audience and times.
-    #[must_use]
-    pub fn claims(&self) -> Map<String, Value> {
-        let Self {
-            repository,
-            workflow,
-            git_ref,
-            event,
-            environment,
-        } = self;
-        let sha = "ce5dbb1b4f31a1a7e39a4ad3c9d1e2d7d53f5a01";
-        let owner = repository.split('/').next().unwrap_or_default();
-        let name = workflow.split('.').next().unwrap_or_default();
-        let reference = format!("{repository}/.github/workflows/{workflow}@{git_ref}");
-        let subject = match environment {
-            Some(environment) => format!("repo:{repository}:environment:{environment}"),
-            None if event == "pull_request" => format!("repo:{repository}:pull_request"),
-            None => format!("repo:{repository}:ref:{git_ref}"),
-        };
-        let kind = match git_ref.starts_with("refs/tags/") {
-            true => "tag",
-            false => "branch",
-        };
-        let mut value = json!({
-            "sub": subject,
-            "ref": git_ref,
-            "ref_type": kind,
-            "sha": sha,
-            "repository": repository,
-            "repository_id": "700000001",
-            "repository_owner": owner,
-            "repository_owner_id": "500000001",
-            "repository_visibility": "public",
-            "run_id": "9000000001",
-            "run_number": "42",
-            "run_attempt": "1",
-            "actor": "dev",
-            "actor_id": "100000001",
-            "workflow": name,
-            "event_name": event,
-            "job_workflow_ref": reference,
-            "job_workflow_sha": sha,
-            "workflow_ref": reference,
-            "workflow_sha": sha,
-            "runner_environment": "github-hosted",
-        });
-        let Some(claims) = value.as_object_mut() else {
-            return Map::new();
-        };
-        if let Some(environment) = environment {
-            claims.insert("environment".to_owned(), json!(environment));
-        }
-        core::mem::take(claims)
-    }
-}
-
-fn gitlab() -> Value {
-    let sha = "ce5dbb1b4f31a1a7e39a4ad3c9d1e2d7d53f5a01";
-    json!({
-        "sub": "project_path:acme/shop:ref_type:branch:ref:main",
-        "namespace_id": "500",
-        "namespace_path": "acme",
-        "project_id": "700",
-        "project_path": "acme/shop",
-        "project_visibility": "public",
-        "user_login": "dev",
-        "pipeline_id": "900",
-        "pipeline_source": "push",
-        "job_id": "901",
-        "ref": "main",
-        "ref_type": "branch",
-        "ref_path": "refs/heads/main",
-        "runner_id": 1,
-        "runner_environment": "gitlab-hosted",
-        "sha": sha,
-        "ci_config_ref_uri": "gitlab.com/acme/shop//.gitlab-ci.yml@refs/heads/main",
-        "ci_config_sha": sha,
-    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use super::Failure;
 use super::World;
 use super::entry;
 use super::entry::Proposed;
+use super::entry::Reason;
+use super::gojson;
 use crate::sandbox::ledger::Ledger;
 use crate::sandbox::mint::Entry;
 use crate::sandbox::mint::EntryKind;
@@ -69,6 +71,8 @@ impl Rekor1State {
 impl World {
     /// `/api/v1/log…` and `/api/v1/index/retrieve`
     pub(super) fn rekor1_answer(&self, path: &str, asked: &Asked<'_>) -> Answer {
+        // The framework cleans paths.
+        let path = path.trim_end_matches('/');
         let (allowed, known) = match path {
             "log/entries" => ("GET,POST", true),
             "log/entries/retrieve" | "index/retrieve" => ("POST", true),
@@ -90,20 +94,37 @@ impl World {
             ("log/entries/retrieve", "POST") => self.retrieve(asked),
             ("index/retrieve", _) => self.search(asked),
             ("log", _) => self.log_info(),
-            ("log/publicKey", _) => {
-                let key = self.mint.rekor1.key.public_pem();
-                Answer::body(StatusCode::OK, "application/x-pem-file", key)
-            }
+            ("log/publicKey", _) => self.rekor1_key(asked),
             ("log/proof", _) => self.log_proof(asked.query),
             _ => {
                 let id = path.rsplit('/').next().unwrap_or_default();
                 self.entry_by_id(id)
             }
         };
+        let answer = produced(answer, asked);
         if method == "GET" {
             return uncached(answer);
         }
         answer
+    }
+
+    /// `GET log/publicKey?treeID=`
+    fn rekor1_key(&self, asked: &Asked<'_>) -> Answer {
+        let media_type = "application/x-pem-file";
+        let query = members(asked.query);
+        let tree = member(&query, "treeID").unwrap_or_default();
+        if !tree.bytes().all(|byte| byte.is_ascii_digit()) {
+            return invalid(605, "treeID in query should match '^[0-9]+$'");
+        }
+        if !tree.is_empty() && tree != self.tree_id().to_string() {
+            let body = json!({ "code": 400, "message": "Bad Request" });
+            return Answer::json(StatusCode::BAD_REQUEST, media_type, &body);
+        }
+        let key = self.mint.rekor1.key.public_pem();
+        if accepted(asked) == Some("application/json") {
+            return json_line(StatusCode::OK, &json!(key));
+        }
+        Answer::body(StatusCode::OK, media_type, key)
     }
 
     /// `POST log/entries`
@@ -257,17 +278,20 @@ impl World {
         match self.index_of(id) {
             Ok(Some(index)) => self.entry_answer(index),
             Ok(None) => Answer::new(StatusCode::NOT_FOUND),
-            Err(Malformed) => invalid(605, &format!("entryUUID in path should match '{ID}'")),
+            Err(why) => why.answer("entryUUID in path"),
         }
     }
 
     fn index_of(&self, id: &str) -> Result<Option<usize>, Malformed> {
         let is_hex = id.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_hex || !matches!(id.len(), 64 | 80) {
-            return Err(Malformed);
+            return Err(Malformed::Id);
         }
         let id = id.to_ascii_lowercase();
-        let (tree, leaf) = id.split_at_checked(id.len() - 64).ok_or(Malformed)?;
+        let (tree, leaf) = id.split_at_checked(id.len() - 64).ok_or(Malformed::Id)?;
+        if !tree.is_empty() && tree.bytes().all(|byte| byte == b'0') {
+            return Err(Malformed::Tree);
+        }
         if !tree.is_empty() && tree != format!("{:016x}", self.tree_id()) {
             return Ok(None);
         }
@@ -282,9 +306,9 @@ impl World {
         if asked.body.is_empty() {
             return invalid(602, "entry in body is required");
         }
-        let wanted: Value = match serde_json::from_slice(&asked.body) {
-            Ok(wanted) => wanted,
-            Err(error) => return unparsable("entry", &error),
+        let wanted = match gojson::plain(&asked.body) {
+            Ok(wanted) => wanted.unwrap_or_default(),
+            Err(reason) => return unparsable("entry", &reason),
         };
         let list = |name: &str| wanted.get(name).and_then(Value::as_array).cloned();
         let (ids, indexes, proposals) = (list("entryUUIDs"), list("logIndexes"), list("entries"));
@@ -323,33 +347,35 @@ impl World {
         let mut found = Vec::new();
         for (place, id) in ids.into_iter().flatten().enumerate() {
             let id = id.as_str().unwrap_or_default().to_owned();
-            let index = self.index_of(&id).map_err(|Malformed| {
-                invalid(
-                    605,
-                    &format!("entryUUIDs.{place} in body should match '{ID}'"),
-                )
-            })?;
+            let index = self
+                .index_of(&id)
+                .map_err(|why| why.answer(&format!("entryUUIDs.{place} in body")))?;
             found.extend(index);
         }
         let size = self.rekor1().entries.len();
         for (place, index) in indexes.into_iter().flatten().enumerate() {
-            let Some(index) = index.as_i64() else {
-                let message = "parsing entry body from \"\" failed, because json: cannot \
-                               unmarshal string into Go struct field .logIndexes of type int64";
-                return Err(own(StatusCode::BAD_REQUEST, message));
+            let Some(number) = index.as_i64() else {
+                let kind = gojson::kind(&index);
+                let reason = format!(
+                    "json: cannot unmarshal {kind} into Go struct field .logIndexes of type int64"
+                );
+                return Err(unparsable("entry", &reason));
             };
-            if index < 0 {
+            if number < 0 {
                 return Err(invalid(
                     609,
                     &format!("logIndexes.{place} in body should be greater than or equal to 0"),
                 ));
             }
-            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            let index = usize::try_from(number).unwrap_or(usize::MAX);
             found.extend((index < size).then_some(index));
         }
         for proposal in proposals.into_iter().flatten() {
-            let proposed = entry::read(&proposal)
-                .map_err(|reason| own(StatusCode::BAD_REQUEST, &reason.text()))?;
+            let proposed = entry::read(&proposal).map_err(|reason| match reason {
+                // Its kind is known while the body is read, everything else later.
+                Reason::Kind(_) => unparsable("entry", &reason.text()),
+                _ => own(StatusCode::BAD_REQUEST, &reason.text()),
+            })?;
             let body = EntryOrder::v1(0).body_of(proposed.kind, &proposed.logged);
             let hash = hex(&leaf(&body));
             found.extend(self.rekor1().by_leaf.get(&hash).copied());
@@ -377,9 +403,9 @@ impl World {
         if let Some(refusal) = unsupported_type(asked) {
             return refusal;
         }
-        let query: Value = match serde_json::from_slice(&asked.body) {
-            Ok(query) => query,
-            Err(error) => return unparsable("query", &error),
+        let query = match gojson::plain(&asked.body) {
+            Ok(query) => query.unwrap_or_default(),
+            Err(reason) => return unparsable("query", &reason),
         };
         let keys = match entry::search_keys(&query) {
             Ok(keys) => keys,
@@ -436,26 +462,38 @@ impl World {
     /// `GET log/proof?firstSize=&lastSize=`
     fn log_proof(&self, query: &str) -> Answer {
         let query = members(query);
-        let number = |name: &str| member(&query, name).map(str::parse::<i64>);
-        let positive = |name: &str| {
-            let least = format!("{name} in query should be greater than or equal to 1");
-            invalid(609, &least)
+        let number = |name: &str, default: Option<i64>| {
+            let text = member(&query, name).unwrap_or_default();
+            match (text.parse::<i64>(), default) {
+                (Ok(number), _) if number >= 1 => Ok(number),
+                (Ok(_), _) => Err(invalid(
+                    609,
+                    &format!("{name} in query should be greater than or equal to 1"),
+                )),
+                (Err(_), Some(default)) if text.is_empty() => Ok(default),
+                (Err(_), None) if text.is_empty() => {
+                    Err(invalid(602, &format!("{name} in query is required")))
+                }
+                (Err(_), _) => Err(invalid(
+                    601,
+                    &format!("{name} in query must be of type int64: {}", json!(text)),
+                )),
+            }
         };
-        let first = match number("firstSize") {
-            None => 1,
-            Some(Ok(first)) if first >= 1 => first,
-            Some(Ok(_) | Err(_)) => return positive("firstSize"),
-        };
-        let last = match number("lastSize") {
-            None => return invalid(602, "lastSize in query is required"),
-            Some(Ok(last)) if last >= 1 => last,
-            Some(Ok(_) | Err(_)) => return positive("lastSize"),
+        let (first, last) = match (number("firstSize", Some(1)), number("lastSize", None)) {
+            (Ok(first), Ok(last)) => (first, last),
+            (Err(refusal), _) | (_, Err(refusal)) => return refusal,
         };
         let bad = |message: &str| own(StatusCode::BAD_REQUEST, message);
         if first > last {
             return bad(&format!(
                 "firstSize({first}) must be less than lastSize({last})"
             ));
+        }
+        if let Some(tree) = member(&query, "treeID")
+            && tree != self.tree_id().to_string()
+        {
+            return bad(&format!("no log range found for tree ID {tree}"));
         }
         let state = self.rekor1();
         let size = state.ledger.size();
@@ -480,7 +518,26 @@ impl World {
 const ID: &str = "^([0-9a-fA-F]{64}|[0-9a-fA-F]{80})$";
 
 /// A text that is no entry id.
-struct Malformed;
+enum Malformed {
+    Id,
+    /// The tree that does not exist, over which the real log stumbles.
+    Tree,
+}
+
+impl Malformed {
+    fn answer(&self, place: &str) -> Answer {
+        match self {
+            Self::Id => invalid(605, &format!("{place} should match '{ID}'")),
+            Self::Tree => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                own(
+                    status,
+                    "unexpected error communicating with transparency log",
+                )
+            }
+        }
+    }
+}
 
 /// Where an entry stands in the tree of this size.
 pub(super) fn place(ledger: &Ledger, index: usize, size: usize) -> Option<Place> {
@@ -520,14 +577,28 @@ pub(super) fn wrong_method(method: &str, allowed: &str) -> Answer {
     Answer::json(status, "application/json", &body).with(header::ALLOW, allowed)
 }
 
-fn unparsable(what: &str, error: &serde_json::Error) -> Answer {
-    let reason = if error.is_eof() {
-        "unexpected EOF".to_owned()
-    } else {
-        error.to_string()
-    };
+fn unparsable(what: &str, reason: &str) -> Answer {
     let message = format!("parsing {what} body from \"\" failed, because {reason}");
-    own(StatusCode::BAD_REQUEST, &message)
+    let body = json!({ "code": 400, "message": message });
+    Answer::json(StatusCode::BAD_REQUEST, "application/json", &body)
+}
+
+/// The media type that a client wants, without parameters; nothing when it takes anything.
+pub(super) fn accepted<'a>(asked: &'a Asked<'_>) -> Option<&'a str> {
+    let accept = asked.headers.get(header::ACCEPT)?.to_str().ok()?;
+    let first = accept.split([',', ';']).next().unwrap_or_default().trim();
+    Some(first).filter(|first| !matches!(*first, "" | "*/*"))
+}
+
+/// An answer that nobody asked for in this form goes out all the same, without its type.
+fn produced(mut answer: Answer, asked: &Asked<'_>) -> Answer {
+    let is_other = accepted(asked).is_some_and(|media_type| {
+        !matches!(media_type, "application/json" | "application/x-pem-file")
+    });
+    if is_other && answer.status.is_success() {
+        answer.set(header::CONTENT_TYPE, "");
+    }
+    answer
 }
 
 /// 415 unless the body is called JSON.

@@ -9,15 +9,18 @@ use std::collections::BTreeMap;
 use axum::http::HeaderName;
 use axum::http::StatusCode;
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::Failure;
 use super::World;
-use super::fulcio::bytes;
 use super::fulcio::gateway;
 use super::fulcio::refused;
-use super::fulcio::unreadable;
+use super::fulcio::too_large;
+use super::gojson::Field;
+use super::gojson::Kind;
+use super::gojson::Message;
+use super::gojson::Schema;
+use super::gojson::Unknown;
 use super::rekor1::place;
 use super::verifier;
 use super::verifier::Algorithm;
@@ -61,87 +64,82 @@ impl Rekor2State {
     }
 }
 
-/// A request, as strict about unknown members as the real log is.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Request {
-    #[serde(
-        alias = "hashed_rekord_request_v002",
-        rename = "hashedRekordRequestV002"
-    )]
-    hashed: Option<Hashed>,
-    #[serde(rename = "dsseRequestV002")]
-    dsse: Option<serde::de::IgnoredAny>,
-}
+const RAW: Schema = Schema(&[Field::named("rawBytes", "raw_bytes", Kind::Bytes)]);
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Hashed {
-    digest: Option<String>,
-    signature: Option<Signature>,
-}
+/// Either a key or a certificate.
+const EITHER: &str = "dev.sigstore.rekor.v2.Verifier.verifier";
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Signature {
-    content: Option<String>,
-    verifier: Option<By>,
-}
+const VERIFIER: Schema = Schema(&[
+    Field::named("publicKey", "public_key", Kind::Message(&RAW)).of(EITHER),
+    Field::named("x509Certificate", "x509_certificate", Kind::Message(&RAW)).of(EITHER),
+    Field::named("keyDetails", "key_details", Kind::Enum(DETAILS)),
+]);
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct By {
-    #[serde(alias = "x509_certificate")]
-    x509_certificate: Option<Raw>,
-    #[serde(alias = "public_key")]
-    public_key: Option<Raw>,
-    #[serde(alias = "key_details")]
-    key_details: Option<Details>,
-}
+const SIGNATURE: Schema = Schema(&[
+    Field::new("content", Kind::Bytes),
+    Field::new("verifier", Kind::Message(&VERIFIER)),
+]);
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Raw {
-    #[serde(alias = "raw_bytes")]
-    raw_bytes: Option<String>,
-}
+const HASHED: Schema = Schema(&[
+    Field::new("digest", Kind::Bytes),
+    Field::new("signature", Kind::Message(&SIGNATURE)),
+]);
 
-/// An enum value: by name or by number.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Details {
-    Name(String),
-    Number(u32),
-}
+const SPEC: &str = "dev.sigstore.rekor.v2.CreateEntryRequest.spec";
 
-/// The `PublicKeyDetails` that the log takes: number, name and hash.
-const DETAILS: &[(u32, &str, HashKind)] = &[
-    (5, "PKIX_ECDSA_P256_SHA_256", HashKind::Sha256),
-    (12, "PKIX_ECDSA_P384_SHA_384", HashKind::Sha384),
-    (13, "PKIX_ECDSA_P521_SHA_512", HashKind::Sha512),
-    (9, "PKIX_RSA_PKCS1V15_2048_SHA256", HashKind::Sha256),
-    (10, "PKIX_RSA_PKCS1V15_3072_SHA256", HashKind::Sha256),
-    (11, "PKIX_RSA_PKCS1V15_4096_SHA256", HashKind::Sha256),
+/// A request. An envelope is known and refused, so what is in it does not matter.
+const REQUEST: Schema = Schema(&[
+    Field::named(
+        "hashedRekordRequestV002",
+        "hashed_rekord_request_v002",
+        Kind::Message(&HASHED),
+    )
+    .of(SPEC),
+    Field::named("dsseRequestV002", "dsse_request_v002", Kind::Any).of(SPEC),
+]);
+
+/// `PublicKeyDetails` of the Sigstore protocol.
+const DETAILS: &[(i32, &str)] = &[
+    (0, "PUBLIC_KEY_DETAILS_UNSPECIFIED"),
+    (1, "PKCS1_RSA_PKCS1V5"),
+    (2, "PKCS1_RSA_PSS"),
+    (3, "PKIX_RSA_PKCS1V5"),
+    (4, "PKIX_RSA_PSS"),
+    (5, "PKIX_ECDSA_P256_SHA_256"),
+    (6, "PKIX_ECDSA_P256_HMAC_SHA_256"),
+    (7, "PKIX_ED25519"),
+    (8, "PKIX_ED25519_PH"),
+    (9, "PKIX_RSA_PKCS1V15_2048_SHA256"),
+    (10, "PKIX_RSA_PKCS1V15_3072_SHA256"),
+    (11, "PKIX_RSA_PKCS1V15_4096_SHA256"),
+    (12, "PKIX_ECDSA_P384_SHA_384"),
+    (13, "PKIX_ECDSA_P521_SHA_512"),
+    (14, "LMS_SHA256"),
+    (15, "LMOTS_SHA256"),
+    (16, "PKIX_RSA_PSS_2048_SHA256"),
+    (17, "PKIX_RSA_PSS_3072_SHA256"),
+    (18, "PKIX_RSA_PSS_4096_SHA256"),
+    (19, "PKIX_ECDSA_P384_SHA_256"),
+    (20, "PKIX_ECDSA_P521_SHA_256"),
+    (21, "ML_DSA_65"),
+    (22, "ML_DSA_87"),
 ];
+
+/// Plain Ed25519, over which the real log stumbles: it has no hash to log.
+const ED25519: i32 = 7;
 
 impl World {
     /// `POST /api/v2/log/entries`
     pub(super) fn rekor2_entry(&self, asked: &Asked<'_>) -> Answer {
         if asked.body.len() > BODY {
-            return refused("http: request body too large");
+            return too_large();
         }
-        let mut values = serde_json::Deserializer::from_slice(&asked.body).into_iter::<Request>();
-        let request = match values.next() {
-            Some(Ok(request)) => request,
-            Some(Err(error)) => return unreadable(&error),
-            None => return refused("invalid type, must be hashedrekord"),
+        let request = match Message::parse(&asked.body, &REQUEST, Unknown::Refused) {
+            Ok(request) => request,
+            Err(message) => return refused(&message),
         };
-        let hashed = match request {
-            Request {
-                hashed: Some(hashed),
-                dsse: None,
-            } => hashed,
-            Request { .. } => return refused("invalid type, must be hashedrekord"),
+        let Some(hashed) = request.message("hashedRekordRequestV002") else {
+            return refused("invalid type, must be hashedrekord");
         };
         let logged = match logged(hashed) {
             Ok(logged) => logged,
@@ -248,91 +246,52 @@ fn tile_number(text: &str) -> Option<usize> {
 }
 
 /// A request whose signature holds.
-fn logged(hashed: Hashed) -> Result<Logged, Answer> {
+fn logged(hashed: &Message) -> Result<Logged, Answer> {
     let invalid = || refused(INVALID);
-    let field = |text: Option<String>, name: &str| {
-        let text = text.unwrap_or_default();
-        bytes(&text).ok_or_else(|| {
-            let value = json!(text);
-            refused(&format!(
-                "proto: invalid value for bytes field {name}: {value}"
-            ))
-        })
-    };
-    let digest = field(hashed.digest, "digest")?;
-    let signature = hashed.signature.ok_or_else(invalid)?;
-    let content = field(signature.content, "content")?;
-    let by = signature.verifier.ok_or_else(invalid)?;
-    let details = details(by.key_details)?;
-    let (verifier, key) = match (by.x509_certificate, by.public_key) {
-        (Some(_), Some(_)) => {
-            return Err(refused(
-                "proto: error parsing \"publicKey\", oneof dev.sigstore.rekor.v2.Verifier.verifier \
-                 is already set",
-            ));
-        }
-        (Some(raw), None) => {
-            let der = field(raw.raw_bytes, "rawBytes")?;
-            verifier::certified(&der).ok_or_else(invalid)?
-        }
-        (None, Some(raw)) => {
-            let der = field(raw.raw_bytes, "rawBytes")?;
-            let key = PublicKey::from_spki(&der).map_err(|_| invalid())?;
-            (Verifier::PublicKey(der), key)
+    let digest = hashed.bytes("digest");
+    let signature = hashed.message("signature").ok_or_else(invalid)?;
+    let content = signature.bytes("content");
+    let by = signature.message("verifier").ok_or_else(invalid)?;
+    let details = by.number("keyDetails");
+    if details == ED25519 {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        return Err(gateway(status, "internal server error"));
+    }
+    let raw = |name| by.message(name).map(|raw| raw.bytes("rawBytes"));
+    let (verifier, key) = match (raw("x509Certificate"), raw("publicKey")) {
+        (Some(der), _) => verifier::certified(der).ok_or_else(invalid)?,
+        (None, Some(der)) => {
+            let key = PublicKey::from_spki(der).map_err(|_| invalid())?;
+            (Verifier::PublicKey(der.to_vec()), key)
         }
         (None, None) => return Err(invalid()),
     };
-    let (name, hash) = details.ok_or_else(invalid)?;
+    let (name, hash) = hashed_by(details).ok_or_else(invalid)?;
     // The log goes by the hash of the details, which must be the key's own.
     let fits = hash == key.algorithm.hash() && key.algorithm != Algorithm::Ed25519;
-    if !fits || digest.len() != hash.of(&[]).len() || !key.signed_hash(hash, &digest, &content) {
+    if !fits || !key.signed_hash(hash, digest, content) {
         return Err(invalid());
     }
     Ok(Logged {
-        signed: (hash, digest),
+        signed: (hash, digest.to_vec()),
         payload_hash: Vec::new(),
         envelope_hash: Vec::new(),
         payload_type: String::new(),
-        signatures: vec![(content, verifier)],
+        signatures: vec![(content.to_vec(), verifier)],
         details: name,
     })
 }
 
-/// The key details that are taken; none for those that exist and are not.
-fn details(asked: Option<Details>) -> Result<Option<(&'static str, HashKind)>, Answer> {
-    /// Names that the protocol knows and the log refuses.
-    const KNOWN: &[&str] = &[
-        "PUBLIC_KEY_DETAILS_UNSPECIFIED",
-        "PKIX_ED25519_PH",
-        "PKIX_ECDSA_P384_SHA_256",
-        "PKIX_ECDSA_P521_SHA_256",
-        "LMS_SHA256",
-        "LMOTS_SHA256",
-        "ML_DSA_65",
-        "ML_DSA_87",
-    ];
-    match asked {
-        None => Ok(None),
-        Some(Details::Number(number)) => {
-            let found = DETAILS.iter().find(|(own, _, _)| *own == number);
-            Ok(found.map(|(_, name, hash)| (*name, *hash)))
-        }
-        Some(Details::Name(text)) => {
-            // Plain Ed25519 has no hash to log, over which the real log stumbles.
-            if text == "PKIX_ED25519" {
-                let status = StatusCode::INTERNAL_SERVER_ERROR;
-                return Err(gateway(status, "internal server error"));
-            }
-            let found = DETAILS.iter().find(|(_, own, _)| *own == text);
-            if found.is_none() && !KNOWN.contains(&text.as_str()) {
-                let value = json!(text);
-                return Err(refused(&format!(
-                    "proto: invalid value for enum field keyDetails: {value}"
-                )));
-            }
-            Ok(found.map(|(_, name, hash)| (*name, *hash)))
-        }
-    }
+/// Name and hash of the key details that the log takes.
+fn hashed_by(details: i32) -> Option<(&'static str, HashKind)> {
+    let hash = match details {
+        5 | 9..=11 | 19 | 20 => HashKind::Sha256,
+        12 => HashKind::Sha384,
+        13 => HashKind::Sha512,
+        _ => return None,
+    };
+    let (_, name) = DETAILS.iter().find(|(number, _)| *number == details)?;
+    Some((name, hash))
 }
 
 /// An entry as the API shows it: every member, zeros too.

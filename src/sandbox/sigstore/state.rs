@@ -284,7 +284,9 @@ fn root_order(expires: Timestamp) -> Result<RootOrder, MintError> {
 impl Actors {
     /// New ones.
     pub(in crate::sandbox) fn new(now: Timestamp) -> Result<Self, MintError> {
-        let mint = Mint::new(now)?;
+        // Certificates and `keys.json` hold whole seconds; the trusted root is to say the same.
+        let second = Timestamp::from_unix_seconds(now.unix_seconds());
+        let mint = Mint::new(second.unwrap_or(now))?;
         Ok(Self {
             issuer: SigningKey::generate(KeyKind::P256)?,
             tuf: root_order(mint.valid_until)?,

@@ -11,16 +11,20 @@ use x509_parser::asn1_rs::Tag;
 
 use super::World;
 use super::fulcio::bytes;
+use super::gojson;
+use super::rekor1::accepted;
 use super::rekor1::uncached;
 use crate::sandbox::mint::HashKind;
 use crate::sandbox::mint::TIMESTAMP_POLICY;
 use crate::sandbox::mint::TimestampOrder;
 use crate::sandbox::mint::pem;
+use crate::sandbox::mint::random_serial;
 use crate::sandbox::server::Answer;
 use crate::sandbox::server::Asked;
 
 const QUERY: &str = "application/timestamp-query";
 const REPLY: &str = "application/timestamp-reply";
+const CHAIN: &str = "application/pem-certificate-chain";
 
 /// What is asked for.
 #[derive(Debug, Eq, PartialEq)]
@@ -39,6 +43,8 @@ const MALFORMED: &str = "Error generating timestamp response";
 const WEAK: &str = "Weak hash algorithm in timestamp request";
 const LENGTH: &str = "Message digest has incorrect length for specified algorithm";
 const POLICY: &str = "unaccepted policy: requested TSA policy is not supported by the TSA";
+
+const OID: &str = "OID should be comprised of at most 128 components";
 
 /// The form in JSON.
 #[derive(Debug, Default, Deserialize)]
@@ -66,10 +72,13 @@ impl World {
             );
             let body = json!({ "code": 415, "message": message });
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Answer::json(status, "application/json", &body);
+            return uncached(Answer::json(status, "application/json", &body));
         }
         if asked.body.is_empty() {
-            return super::rekor1::invalid(602, "request in body is required");
+            return uncached(super::rekor1::invalid(602, "request in body is required"));
+        }
+        if let Some(other) = accepted(asked).filter(|other| *other != REPLY) {
+            return uncached(no_such_form(other));
         }
         let query = if whole == QUERY {
             parse(&asked.body)
@@ -92,6 +101,7 @@ impl World {
         let mut order = TimestampOrder::new(self.clock.second());
         order.hash = query.hash;
         order.nonce.clone_from(&query.nonce);
+        order.serial = Some(random_serial().map_err(|_| MALFORMED)?);
         if query
             .policy
             .as_deref()
@@ -109,14 +119,22 @@ impl World {
     }
 
     /// `GET /api/v1/timestamp/certchain`
-    pub(super) fn timestamp_chain(&self) -> Answer {
+    pub(super) fn timestamp_chain(&self, asked: &Asked<'_>) -> Answer {
+        if let Some(other) = accepted(asked).filter(|other| *other != CHAIN) {
+            return no_such_form(other);
+        }
         let chain: String = [&self.mint.tsa.leaf, &self.mint.tsa.root]
             .iter()
             .map(|one| pem("CERTIFICATE", &one.certificate))
             .collect();
-        Answer::body(StatusCode::OK, "application/pem-certificate-chain", chain)
+        Answer::body(StatusCode::OK, CHAIN, chain)
             .with(header::CACHE_CONTROL, "max-age=86400, immutable")
     }
+}
+
+/// An answer in a form that the authority cannot write, over which the real one stumbles.
+fn no_such_form(media_type: &str) -> Answer {
+    Answer::new(StatusCode::INTERNAL_SERVER_ERROR).with(header::CONTENT_TYPE, media_type)
 }
 
 /// Reads a `TimeStampReq` (RFC 3161, section 2.4.1).
@@ -155,7 +173,10 @@ fn parse(body: &[u8]) -> Result<Query, &'static str> {
 
 /// Reads the form in JSON.
 fn parse_json(body: &[u8]) -> Result<Query, &'static str> {
-    let query: JsonQuery = serde_json::from_slice(body).map_err(|_| MALFORMED)?;
+    let value = gojson::plain(body)
+        .map_err(|_| MALFORMED)?
+        .ok_or(MALFORMED)?;
+    let query: JsonQuery = serde_json::from_value(value).map_err(|_| MALFORMED)?;
     let oid = match query.hash_algorithm.as_str() {
         "sha1" => HashKind::Sha1.oid(),
         "sha256" => HashKind::Sha256.oid(),
@@ -164,6 +185,14 @@ fn parse_json(body: &[u8]) -> Result<Query, &'static str> {
         _ => return Err(MALFORMED),
     };
     let imprint = bytes(&query.artifact_hash).ok_or(MALFORMED)?;
+    let policy = query.policy.filter(|policy| !policy.is_empty());
+    let is_oid = |text: &String| {
+        let mut arcs = text.split('.');
+        text.contains('.') && arcs.all(|arc| arc.parse::<u32>().is_ok())
+    };
+    if policy.as_ref().is_some_and(|policy| !is_oid(policy)) {
+        return Err(OID);
+    }
     let nonce = query.nonce.map(|nonce| {
         let bytes: Vec<u8> = nonce
             .to_be_bytes()
@@ -177,7 +206,7 @@ fn parse_json(body: &[u8]) -> Result<Query, &'static str> {
     });
     Ok(Query {
         nonce,
-        policy: query.policy,
+        policy,
         certificates: query.certificates,
         ..imprint_of(oid, imprint)?
     })

@@ -143,9 +143,13 @@ impl PublicKey {
         let Ok(value) = digest::Digest::import_less_safe(value, kind) else {
             return false;
         };
-        UnparsedPublicKey::new(self.backend(hash), &self.bits)
-            .verify_digest(&value, signature)
-            .is_ok()
+        let by = |algorithm| {
+            UnparsedPublicKey::new(algorithm, &self.bits)
+                .verify_digest(&value, signature)
+                .is_ok()
+        };
+        let fixed = self.fixed().filter(|_| hash == self.algorithm.hash());
+        by(self.backend(hash)) || fixed.is_some_and(by)
     }
 
     fn backend(&self, hash: HashKind) -> &'static dyn VerificationAlgorithm {
