@@ -20,6 +20,7 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
 
 use axum::http::HeaderMap;
 use axum::http::Method;
@@ -43,6 +44,7 @@ pub(super) use query::decode;
 pub(super) use query::member;
 pub(super) use query::members;
 
+use fault::Faults;
 use serve::Core;
 
 /// What answers the requests of a server.
@@ -176,7 +178,7 @@ impl Server {
 
     /// Where faults can be put from elsewhere.
     pub(super) fn sink(&self) -> Sink {
-        Sink(Arc::clone(&self.core))
+        Sink(self.core.shared_faults())
     }
 
     pub(super) fn requests(&self) -> Vec<Logged> {
@@ -198,15 +200,15 @@ impl Server {
 
 /// The faults of a server.
 #[derive(Clone)]
-pub(super) struct Sink(Arc<Core>);
+pub(super) struct Sink(Arc<Mutex<Faults>>);
 
 impl Sink {
     pub(super) fn inject(&self, fault: Fault) {
-        self.0.faults().push(fault);
+        serve::lock(&self.0).push(fault);
     }
 
     pub(super) fn clear(&self) {
-        self.0.faults().clear();
+        serve::lock(&self.0).clear();
     }
 }
 

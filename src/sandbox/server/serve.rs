@@ -44,7 +44,7 @@ pub(super) struct Core {
     pub(super) service: Arc<dyn Service>,
     delay: Duration,
     log: Mutex<Log>,
-    faults: Mutex<Faults>,
+    faults: Arc<Mutex<Faults>>,
 }
 
 impl Core {
@@ -53,7 +53,7 @@ impl Core {
             service,
             delay,
             log: Mutex::default(),
-            faults: Mutex::default(),
+            faults: Arc::default(),
         }
     }
 
@@ -64,10 +64,15 @@ impl Core {
     pub(super) fn faults(&self) -> MutexGuard<'_, Faults> {
         lock(&self.faults)
     }
+
+    /// The faults alone: a service that keeps them does not keep itself.
+    pub(super) fn shared_faults(&self) -> Arc<Mutex<Faults>> {
+        Arc::clone(&self.faults)
+    }
 }
 
 /// Locks; a task that panicked shows when the server is stopped.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
