@@ -151,6 +151,9 @@ impl Sandbox {
         let bound = bind(config.port, kept).await?;
         let url = Tls::Off.url(bound.address());
         let services = services(&url, &actors.mint, config.log, config.stamps);
+        // What is kept is read before anything runs that would have to end when it is damaged.
+        let world = World::new(actors, config.clock, url, config.parts, &services, state)?;
+        let world = Arc::new(world);
         let mut own = config.registry;
         if let (Some(dir), Storage::Memory) = (&config.state, &own.storage) {
             own.storage = Storage::Disk(dir.join("registry"));
@@ -159,11 +162,7 @@ impl Sandbox {
             own.port = kept_registry;
         }
         let registry = Registry::start(own).await?;
-        if let Some(state) = &state {
-            state.keep_ports([bound.address().port(), registry.address().port()])?;
-        }
-        let world = World::new(actors, config.clock, url, config.parts, &services, state)?;
-        let world = Arc::new(world);
+        world.keep_ports([bound.address().port(), registry.address().port()])?;
         let asked_to_stop = Arc::new(Notify::new());
         let control = Control {
             asked_to_stop: Arc::clone(&asked_to_stop),

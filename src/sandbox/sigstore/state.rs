@@ -118,7 +118,7 @@ impl State {
     }
 
     /// Keeps the ports for the next start.
-    pub(in crate::sandbox) fn keep_ports(&self, ports: [u16; 2]) -> Result<(), StateError> {
+    fn keep_ports(&self, ports: [u16; 2]) -> Result<(), StateError> {
         let path = self.dir.join("ports.json");
         let text = serde_json::to_vec(&ports).unwrap_or_default();
         fs::write(&path, text).map_err(|source| StateError::Unwritable { path, source })
@@ -297,6 +297,14 @@ impl Actors {
 
 /// What each service keeps of an entry, before the entry is in the log.
 impl World {
+    /// Keeps the ports for the next start.
+    pub(in crate::sandbox) fn keep_ports(&self, ports: [u16; 2]) -> Result<(), StateError> {
+        match &self.state {
+            Some(state) => state.keep_ports(ports),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn keep_ct(&self, leaf: &[u8], extra: &[u8]) -> Result<(), StateError> {
         let line = CtLine {
             leaf: base64(leaf),
