@@ -51,6 +51,8 @@ struct Keys {
     /// What the file is, for whoever finds it.
     note: String,
     issuer: String,
+    /// Absent in a state that was made before tokens were signed with it.
+    issuer_rsa: Option<String>,
     mint: StoredMint,
 }
 
@@ -204,9 +206,11 @@ impl State {
 fn make_keys(path: &Path, now: Timestamp) -> Result<Actors, StateError> {
     let actors = Actors::new(now).map_err(StateError::Keys)?;
     let issuer = actors.issuer.to_pkcs8().map_err(StateError::Keys)?;
+    let rsa = SigningKey::generate(KeyKind::Rsa2048).map_err(StateError::Keys)?;
     let keys = Keys {
         note: "keys of an scgate sandbox: a test world that nobody should trust".to_owned(),
         issuer: base64(&issuer),
+        issuer_rsa: Some(base64(&rsa.to_pkcs8().map_err(StateError::Keys)?)),
         mint: actors.mint.stored().map_err(StateError::Keys)?,
     };
     let text = serde_json::to_vec_pretty(&keys).unwrap_or_default();
@@ -218,7 +222,10 @@ fn make_keys(path: &Path, now: Timestamp) -> Result<Actors, StateError> {
     let beside = path.with_extension("json.new");
     fs::write(&beside, text).map_err(unwritable)?;
     fs::rename(&beside, path).map_err(unwritable)?;
-    Ok(actors)
+    Ok(Actors {
+        issuer_rsa: Some(rsa),
+        ..actors
+    })
 }
 
 fn read_keys(path: &Path) -> Result<Actors, StateError> {
@@ -229,8 +236,17 @@ fn read_keys(path: &Path) -> Result<Actors, StateError> {
     let damaged = || StateError::damaged(path, 1);
     let keys: Keys = serde_json::from_slice(&text).map_err(|_| damaged())?;
     let issuer = bytes(&keys.issuer).ok_or_else(damaged)?;
+    let rsa = |text: &String| {
+        let der = bytes(text)?;
+        SigningKey::from_pkcs8(KeyKind::Rsa2048, &der).ok()
+    };
+    let issuer_rsa = match &keys.issuer_rsa {
+        Some(text) => Some(rsa(text).ok_or_else(damaged)?),
+        None => None,
+    };
     Ok(Actors {
         issuer: SigningKey::from_pkcs8(KeyKind::P256, &issuer).map_err(|_| damaged())?,
+        issuer_rsa,
         mint: Mint::from_stored(&keys.mint).ok_or_else(damaged)?,
     })
 }
@@ -243,6 +259,7 @@ impl Actors {
         Ok(Self {
             mint: Mint::new(second.unwrap_or(now))?,
             issuer: SigningKey::generate(KeyKind::P256)?,
+            issuer_rsa: None,
         })
     }
 }
