@@ -134,8 +134,9 @@ pub(super) struct World {
 /// What a world is made of.
 pub(super) struct Actors {
     pub(super) mint: Mint,
-    /// The key of the OIDC issuer.
+    /// The keys of the OIDC issuer: P-256, and RSA if it is made already.
     pub(super) issuer: SigningKey,
+    pub(super) issuer_rsa: Option<SigningKey>,
     /// The keys of the TUF repository.
     pub(super) tuf: RootOrder,
 }
@@ -157,7 +158,8 @@ impl World {
         let tuf = repository(&actors, clock, services).map_err(StateError::Keys)?;
         Ok(Self {
             tuf,
-            issuer: Issuer::new(&actors.issuer).map_err(StateError::Keys)?,
+            issuer: Issuer::new(&actors.issuer, actors.issuer_rsa.as_ref())
+                .map_err(StateError::Keys)?,
             mint: actors.mint,
             clock,
             url,

@@ -6,6 +6,8 @@
 use ::base64::Engine;
 use ::base64::engine::general_purpose::STANDARD;
 use axum::http::StatusCode;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
 use serde_json::json;
 use x509_parser::prelude::FromDer;
@@ -20,10 +22,13 @@ use super::verifier;
 use super::verifier::PublicKey;
 use crate::sandbox::mint::EntryKind;
 use crate::sandbox::mint::HashKind;
+use crate::sandbox::mint::Hook;
 use crate::sandbox::mint::Logged;
 use crate::sandbox::mint::Verifier;
+use crate::sandbox::mint::base64;
 use crate::sandbox::mint::hex;
 use crate::sandbox::mint::pae;
+use crate::sandbox::mint::pem;
 use crate::sandbox::server::Answer;
 
 /// An entry whose signature holds.
@@ -33,6 +38,22 @@ pub(super) struct Proposed {
     pub(super) logged: Logged,
     /// What it can be found by.
     pub(super) keys: Vec<String>,
+    /// What the log keeps as it was sent: JSON pointers into the body, and values.
+    as_sent: Vec<(&'static str, String)>,
+}
+
+impl Proposed {
+    /// Puts what was sent into the body.
+    pub(super) fn hook(&self) -> Hook<Value> {
+        let as_sent = self.as_sent.clone();
+        Hook::new(move |body: &mut Value| {
+            for (pointer, text) in &as_sent {
+                if let Some(value) = body.pointer_mut(pointer) {
+                    *value = json!(text);
+                }
+            }
+        })
+    }
 }
 
 /// Why an entry is not taken.
@@ -151,8 +172,8 @@ fn hashed_rekord(spec: &Value) -> Result<Proposed, Reason> {
     let Some(hash) = hash.filter(|_| failures.is_empty()) else {
         return Err(validation(&failures.join("\n")));
     };
-    let value = at(spec, "/data/hash/value").unwrap_or_default();
-    let value = unhex(value)?;
+    let sent = at(spec, "/data/hash/value").unwrap_or_default();
+    let value = unhex(sent)?;
     if value.len() != hash.of(&[]).len() {
         return Err(Reason::entry("invalid value for hash"));
     }
@@ -169,7 +190,8 @@ fn hashed_rekord(spec: &Value) -> Result<Proposed, Reason> {
     if pem.is_empty() {
         return Err(Reason::entry("missing public key"));
     }
-    let (by, key) = named(&decode(pem, "public key content")?, "")?;
+    let pem = decode(pem, "public key content")?;
+    let (by, key) = named(&pem, "")?;
     if !key.signed_hash(hash, &value, &signature) {
         return Err(Reason::entry(
             "verifying signature: invalid signature when validating ASN.1 encoded signature",
@@ -177,7 +199,12 @@ fn hashed_rekord(spec: &Value) -> Result<Proposed, Reason> {
     }
     let mut keys = search_of(&by, &key);
     keys.push(format!("{}:{}", hash.rekor1(), hex(&value)));
+    let mut as_sent = vec![("/spec/data/hash/value", sent.to_owned())];
+    if let Some(chain) = chain(&pem) {
+        as_sent.push(("/spec/signature/publicKey/content", chain));
+    }
     Ok(Proposed {
+        as_sent,
         kind: EntryKind::HashedRekord1,
         logged: Logged {
             signed: (hash, value),
@@ -248,6 +275,7 @@ impl Opened {
         keys.push(format!("sha256:{}", hex(&envelope_hash)));
         keys.extend(subjects(&self.payload));
         Ok(Proposed {
+            as_sent: Vec::new(),
             kind,
             logged: Logged {
                 signed: (HashKind::Sha256, HashKind::Sha256.of(&message)),
@@ -358,6 +386,18 @@ fn unmarshalled(text: &str) -> Result<Value, Reason> {
     value.ok_or_else(|| Reason::Entry(end()))
 }
 
+/// Several certificates as the log keeps them: base64 of their PEM, written anew.
+fn chain(text: &[u8]) -> Option<String> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(text)
+        .collect::<Result<_, _>>()
+        .ok()?;
+    let pem: String = certificates
+        .iter()
+        .map(|der| pem("CERTIFICATE", der))
+        .collect();
+    (certificates.len() > 1).then(|| base64(pem.as_bytes()))
+}
+
 /// A verifier in PEM. `before` stands before the reason when it is none.
 fn named(pem: &[u8], before: &str) -> Result<(Verifier, PublicKey), Reason> {
     verifier::verifier(pem)
@@ -414,6 +454,20 @@ fn key_hash(der: &[u8]) -> String {
     format!("key:{}", hex(&HashKind::Sha256.of(der)))
 }
 
+/// About what Go's `net/mail` takes for an address.
+fn is_address(text: &str) -> bool {
+    let bare = match text.trim_end().strip_suffix('>') {
+        Some(named) => named.rsplit_once('<').map(|(_, bare)| bare),
+        None => Some(text.trim()),
+    };
+    let is_part = |part: &str| {
+        let is_odd = |one: char| one.is_whitespace() || "<>()[],;:@\\\"".contains(one);
+        !part.is_empty() && !part.starts_with('.') && !part.ends_with('.') && !part.contains(is_odd)
+    };
+    bare.and_then(|bare| bare.split_once('@'))
+        .is_some_and(|(name, host)| is_part(name) && is_part(host))
+}
+
 /// What a search asks for, or the code and words of its refusal.
 pub(super) fn search_keys(query: &Value) -> Result<Vec<String>, (u16, String)> {
     let mut keys = Vec::new();
@@ -440,7 +494,7 @@ pub(super) fn search_keys(query: &Value) -> Result<Vec<String>, (u16, String)> {
         keys.push(format!("{name}:{}", value.to_ascii_lowercase()));
     }
     if let Some(address) = at(query, "/email").filter(|address| !address.is_empty()) {
-        if !address.contains('@') {
+        if !is_address(address) {
             let message = format!("email in body must be of type email: {}", json!(address));
             return Err((601, message));
         }

@@ -1,7 +1,8 @@
 //! Fulcio: a certificate for whoever shows a token and proves to hold the key (API v2 and v1).
 //!
 //! Statuses and texts are those of Fulcio 1.8.8, measured. Every certificate is logged before it is
-//! given out.
+//! given out. It differs where one port serves all services (unknown paths), in the blanks of its
+//! JSON, which the real one sets by chance, and in that it does not speak to browsers (CORS).
 
 use ::base64::Engine;
 use ::base64::engine::DecodePaddingMode;

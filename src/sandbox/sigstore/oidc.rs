@@ -1,6 +1,7 @@
 //! The OIDC issuer: discovery, keys, tokens with any claims, and the end point of the GitHub runner.
 //!
-//! Tokens are signed by ES256 unless RS256 is asked for.
+//! Tokens are signed by RS256, as those of the real issuers are: cosign takes anything else that
+//! stands on its command line for the name of a file. ES256 is there for whoever asks for it.
 
 use std::sync::OnceLock;
 
@@ -42,8 +43,7 @@ const NOT_BEFORE_LEEWAY: i64 = 300;
 /// The keys that sign tokens.
 pub(super) struct Issuer {
     es256: Key,
-    /// RSA is what GitHub signs with. The key takes a while to make, so only whoever asks for it
-    /// waits, and it is not kept from run to run.
+    /// This key takes a while to make, so that is done when it is needed.
     rs256: OnceLock<Option<Key>>,
 }
 
@@ -86,8 +86,7 @@ impl Key {
         })
     }
 
-    fn rs256() -> Result<Self, MintError> {
-        let key = SigningKey::generate(KeyKind::Rsa2048)?;
+    fn rs256(key: &SigningKey) -> Result<Self, MintError> {
         let pkcs8 = key.to_pkcs8()?;
         // The library wants the key that PKCS #8 wraps (RFC 5208, section 5): the third element.
         let failed = |_| MintError::Crypto;
@@ -96,22 +95,27 @@ impl Key {
         let (rest, _algorithm) = Any::from_der(rest).map_err(failed)?;
         let (_, inner) = Any::from_der(rest).map_err(failed)?;
         let encoding = EncodingKey::from_rsa_der(inner.data);
-        Self::new(Algorithm::RS256, encoding, &key)
+        Self::new(Algorithm::RS256, encoding, key)
     }
 }
 
 impl Issuer {
-    /// An issuer with this P-256 key.
-    pub(super) fn new(key: &SigningKey) -> Result<Self, MintError> {
+    /// An issuer with this P-256 key, and this RSA key or a new one.
+    pub(super) fn new(key: &SigningKey, rsa: Option<&SigningKey>) -> Result<Self, MintError> {
         let encoding = EncodingKey::from_ec_der(&key.to_pkcs8()?);
+        let rs256 = match rsa {
+            Some(key) => OnceLock::from(Some(Key::rs256(key)?)),
+            None => OnceLock::new(),
+        };
         Ok(Self {
             es256: Key::new(Algorithm::ES256, encoding, key)?,
-            rs256: OnceLock::new(),
+            rs256,
         })
     }
 
     fn rs256(&self) -> Result<&Key, MintError> {
-        let key = self.rs256.get_or_init(|| Key::rs256().ok());
+        let make = || Key::rs256(&SigningKey::generate(KeyKind::Rsa2048).ok()?).ok();
+        let key = self.rs256.get_or_init(make);
         key.as_ref().ok_or(MintError::Crypto)
     }
 
@@ -177,7 +181,7 @@ impl World {
         claims: Map<String, Value>,
         audience: &str,
     ) -> Result<String, MintError> {
-        self.token_by(provider, claims, audience, Algorithm::ES256)
+        self.token_by(provider, claims, audience, Algorithm::RS256)
     }
 
     fn token_by(
@@ -229,18 +233,18 @@ impl World {
             "authorization_endpoint": format!("{url}/auth"),
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["ES256", "RS256"],
+            "id_token_signing_alg_values_supported": ["RS256", "ES256"],
         });
         Answer::json(StatusCode::OK, "application/json", &body)
     }
 
     /// A token over whatever claims are sent: they take the place of the typical ones, and a null
-    /// leaves one out. `?alg=RS256` signs it with the RSA key.
+    /// leaves one out. `?alg=ES256` signs it with the P-256 key.
     fn ordered_token(&self, provider: Provider, asked: &Asked<'_>) -> Answer {
         let query = members(asked.query);
         let algorithm = match member(&query, "alg") {
-            None | Some("ES256") => Algorithm::ES256,
-            Some("RS256") => Algorithm::RS256,
+            None | Some("RS256") => Algorithm::RS256,
+            Some("ES256") => Algorithm::ES256,
             Some(_) => return text(StatusCode::BAD_REQUEST, "alg is ES256 or RS256\n"),
         };
         let mut claims = provider.claims();

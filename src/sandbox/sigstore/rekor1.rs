@@ -1,7 +1,7 @@
 //! Rekor v1: `hashedrekord`, `dsse` and `intoto` entries with promise, proof and checkpoint.
 //!
 //! Statuses and texts are those of Rekor 1.5.4, measured. An entry is taken only when its signature
-//! holds; there is one shard, so the index in the log is the index in the tree.
+//! holds; there is one shard, so the index in the log is the index in the tree. Pages for people (`/`, `/swagger.json`) are left out.
 
 use std::collections::BTreeMap;
 
@@ -146,6 +146,7 @@ impl World {
     fn take(&self, proposed: &Proposed, asked: &Asked<'_>) -> Result<Answer, Failure> {
         let now = self.clock.now().unix_seconds();
         let mut order = self.rekor1_order(now);
+        order.body = proposed.hook();
         self.bend_entry(&mut order, asked);
         let body = order.body_of(proposed.kind, &proposed.logged);
         let hash = hex(&leaf(&body));
@@ -376,7 +377,9 @@ impl World {
                 Reason::Kind(_) => unparsable("entry", &reason.text()),
                 _ => own(StatusCode::BAD_REQUEST, &reason.text()),
             })?;
-            let body = EntryOrder::v1(0).body_of(proposed.kind, &proposed.logged);
+            let mut order = EntryOrder::v1(0);
+            order.body = proposed.hook();
+            let body = order.body_of(proposed.kind, &proposed.logged);
             let hash = hex(&leaf(&body));
             found.extend(self.rekor1().by_leaf.get(&hash).copied());
         }

@@ -3,6 +3,7 @@
 //! Statuses and texts are those of rekor-tiles 2.3.0, measured. Every entry gets a checkpoint of
 //! its own, so that nobody waits for one. Checkpoint and tiles are answered here too, as a public
 //! log serves them from its storage (C2SP tlog-tiles).
+//! Pre-hashed Ed25519, which the real log takes, is refused: the crypto library does not offer it.
 
 use std::collections::BTreeMap;
 

@@ -52,6 +52,8 @@ struct Keys {
     /// What the file is, for whoever finds it.
     note: String,
     issuer: String,
+    /// Absent in a state that was made before tokens were signed with it.
+    issuer_rsa: Option<String>,
     mint: StoredMint,
     /// Root, timestamp, snapshot and targets.
     tuf: [String; 4],
@@ -228,10 +230,12 @@ fn make_keys(path: &Path, now: Timestamp) -> Result<Actors, StateError> {
     for (key, text) in tuf.into_iter().zip(&mut stored) {
         *text = base64(&key.to_pkcs8().map_err(StateError::Keys)?);
     }
+    let rsa = SigningKey::generate(KeyKind::Rsa2048).map_err(StateError::Keys)?;
     let keys = Keys {
         tuf: stored,
         note: "keys of an scgate sandbox: a test world that nobody should trust".to_owned(),
         issuer: base64(&issuer),
+        issuer_rsa: Some(base64(&rsa.to_pkcs8().map_err(StateError::Keys)?)),
         mint: actors.mint.stored().map_err(StateError::Keys)?,
     };
     let text = serde_json::to_vec_pretty(&keys).unwrap_or_default();
@@ -243,7 +247,10 @@ fn make_keys(path: &Path, now: Timestamp) -> Result<Actors, StateError> {
     let beside = path.with_extension("json.new");
     fs::write(&beside, text).map_err(unwritable)?;
     fs::rename(&beside, path).map_err(unwritable)?;
-    Ok(actors)
+    Ok(Actors {
+        issuer_rsa: Some(rsa),
+        ..actors
+    })
 }
 
 fn read_keys(path: &Path) -> Result<Actors, StateError> {
@@ -266,8 +273,17 @@ fn read_keys(path: &Path) -> Result<Actors, StateError> {
         targets: key(targets)?,
         ..root_order(mint.valid_until).map_err(StateError::Keys)?
     };
+    let rsa = |text: &String| {
+        let der = bytes(text)?;
+        SigningKey::from_pkcs8(KeyKind::Rsa2048, &der).ok()
+    };
+    let issuer_rsa = match &keys.issuer_rsa {
+        Some(text) => Some(rsa(text).ok_or_else(damaged)?),
+        None => None,
+    };
     Ok(Actors {
         issuer: key(&keys.issuer)?,
+        issuer_rsa,
         mint,
         tuf,
     })
@@ -289,6 +305,7 @@ impl Actors {
         let mint = Mint::new(second.unwrap_or(now))?;
         Ok(Self {
             issuer: SigningKey::generate(KeyKind::P256)?,
+            issuer_rsa: None,
             tuf: root_order(mint.valid_until)?,
             mint,
         })

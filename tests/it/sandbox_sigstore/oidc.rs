@@ -69,7 +69,7 @@ async fn keys(sandbox: &Sandbox, provider: Provider) -> Value {
     }
     assert_eq!(
         about["id_token_signing_alg_values_supported"],
-        json!(["ES256", "RS256"])
+        json!(["RS256", "ES256"])
     );
     for name in ["response_types_supported", "subject_types_supported"] {
         assert!(about[name].is_array(), "{name}");
@@ -92,7 +92,7 @@ async fn tokens_of_every_issuer_verify_with_its_published_keys() {
         let keys = keys(&sandbox, provider).await;
         let path = format!("/oidc/{}/token", provider.name());
         for (query, algorithm) in [
-            ("", "ES256"),
+            ("", "RS256"),
             ("?alg=ES256", "ES256"),
             ("?alg=RS256", "RS256"),
         ] {
@@ -204,6 +204,9 @@ async fn the_runner_gets_its_token_for_its_bearer() {
     );
     let other = of(&Ask::get(&path).with("authorization", "Bearer any")).await;
     assert_eq!(other["aud"], "https://github.com/acme");
+    // cosign takes a token by another algorithm for the name of a file.
+    let own = sandbox.token(Provider::Github, super::github()).unwrap();
+    assert_eq!(verified(&keys, &own).unwrap().0, "RS256");
     let own = json!({ "repository": "other/repo", "sub": "repo:other/repo:ref:refs/heads/main" });
     sandbox.run_as(own.as_object().unwrap().clone());
     let claims = of(&ask).await;

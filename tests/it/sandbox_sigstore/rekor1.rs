@@ -436,6 +436,20 @@ async fn hashed_entries_are_taken_and_refused_as_rekor_does() {
     };
     let body = with(good(), content, json!(fixed));
     assert_eq!(logged(&sandbox, "two numbers", &body).await.2, body);
+    // A hash is kept as it was written, and found by either way to write it.
+    let upper = with(
+        good(),
+        value,
+        json!(hex(&sha256(b"artifact")).to_uppercase()),
+    );
+    assert_eq!(logged(&sandbox, "upper case", &upper).await.2, upper);
+    assert_eq!(post(ENTRIES, &upper).to(&sandbox).await.status, 409);
+    // A whole chain is kept whole.
+    let (holder, chain) = certified(&sandbox).await;
+    let chain: String = chain.iter().map(|der| pem("CERTIFICATE", der)).collect();
+    let body = hashed_rekord(&holder, &format!("{chain}\n"), b"artifact");
+    let (_, _, stored) = logged(&sandbox, "chain", &body).await;
+    assert_eq!(stored, with(body, public_key, json!(b64(&chain))));
     for kind in [KeyKind::P384, KeyKind::P521, KeyKind::Rsa2048] {
         let own = key(kind);
         let body = hashed_rekord(&own, &own.public_pem(), b"artifact");

@@ -241,6 +241,23 @@ async fn a_state_that_does_not_serve_is_named() {
 }
 
 #[tokio::test]
+async fn a_state_without_an_rsa_key_is_an_older_one() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).await.unwrap().stop().await.unwrap();
+    let path = dir.path().join("keys.json");
+    let mut keys: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert!(keys.as_object_mut().unwrap().remove("issuer_rsa").is_some());
+    fs::write(&path, keys.to_string()).unwrap();
+    let sandbox = open(dir.path()).await.unwrap();
+    certified(&sandbox).await;
+    sandbox.stop().await.unwrap();
+    keys["issuer_rsa"] = json!("garbage");
+    fs::write(&path, keys.to_string()).unwrap();
+    let error = told(open(dir.path()).await.unwrap_err());
+    assert!(error.contains("it is damaged"), "{error}");
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let first = sandbox().await;
     let port: u16 = first.url().rsplit(':').next().unwrap().parse().unwrap();

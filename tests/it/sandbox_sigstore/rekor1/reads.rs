@@ -443,6 +443,13 @@ async fn entries_are_found_by_what_they_are_about() {
             false,
         ),
         (
+            json!({ "email": "a b@x" }).to_string(),
+            422,
+            601,
+            "email in body must be of type email: \"a b@x\"",
+            false,
+        ),
+        (
             json!({ "email": "x" }).to_string(),
             422,
             601,
