@@ -2,12 +2,13 @@
 //!
 //! `POST /sandbox/image?repository=&tag=&text=`, `POST /sandbox/fault` and `DELETE /sandbox/fault`,
 //! `POST /sandbox/reset`, `POST /sandbox/stop`. Everything else goes to the services. Whoever reaches the loopback of the
-//! machine may do all of this: it is a test world.
+//! machine may do all of this, except pages in a browser: it is a test world.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
 
 use axum::http::StatusCode;
+use axum::http::header;
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -118,6 +119,12 @@ fn refused(status: StatusCode, message: &str) -> Answer {
 
 impl Service for Control {
     fn answer(&self, asked: &Asked<'_>) -> Answer {
+        // A page in somebody's browser says where it is from; no client of the sandbox does.
+        let is_page = asked.headers.contains_key(header::ORIGIN);
+        let mints = asked.path.starts_with("/oidc/") && asked.path.ends_with("token");
+        if is_page && (mints || asked.path.starts_with("/sandbox/")) {
+            return refused(StatusCode::FORBIDDEN, "no page of a browser may do that");
+        }
         match asked.path.strip_prefix("/sandbox/") {
             Some(path) => self.control(path, asked),
             None => self.world.answer(asked),

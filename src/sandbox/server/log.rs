@@ -1,5 +1,7 @@
 //! What a server saw.
 
+use std::collections::VecDeque;
+
 use axum::http::HeaderMap;
 use axum::http::Version;
 use axum::http::header;
@@ -9,6 +11,12 @@ use tokio::time::Instant;
 
 /// The longest body that is kept, so that a log of large pushes does not keep all their bytes.
 const KEPT: usize = 8 << 20;
+
+/// How many requests are kept; of more, the newest are. Far more than any test makes.
+const REQUESTS: usize = 20_000;
+
+/// How many bytes of bodies are kept; then the oldest bodies go.
+const BODIES: usize = 64 << 20;
 
 /// A request, as it arrived.
 #[derive(Clone, Debug)]
@@ -32,7 +40,8 @@ pub struct Logged {
     pub accept: String,
     /// All headers.
     pub headers: HeaderMap,
-    /// The body; empty where it was longer than 8 MiB, which is more than any manifest.
+    /// The body; empty where it was longer than 8 MiB, which is more than any manifest, and where
+    /// newer ones have taken its place.
     pub body: Bytes,
     /// The status of the answer; nothing while there is none.
     pub status: Option<u16>,
@@ -89,7 +98,9 @@ fn text(bytes: &[u8]) -> String {
 /// The requests and counts so far.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    requests: Vec<Logged>,
+    requests: VecDeque<Logged>,
+    /// The bytes of all bodies that are kept, and the first request whose body may be.
+    bodies: (usize, usize),
     /// How many requests were forgotten, so that an answer still finds its request.
     forgotten: usize,
     connections: usize,
@@ -106,7 +117,22 @@ impl Log {
 
     /// Keeps a request and gives back where, for [`Log::answered`].
     pub(super) fn arrived(&mut self, request: Logged) -> usize {
-        self.requests.push(request);
+        self.bodies.0 += request.body.len();
+        self.requests.push_back(request);
+        while self.bodies.0 > BODIES {
+            let place = self.bodies.1.max(self.forgotten);
+            let Some(oldest) = self.requests.get_mut(place - self.forgotten) else {
+                break;
+            };
+            self.bodies = (self.bodies.0 - oldest.body.len(), place + 1);
+            oldest.body = Bytes::new();
+        }
+        if self.requests.len() > REQUESTS
+            && let Some(oldest) = self.requests.pop_front()
+        {
+            self.bodies.0 -= oldest.body.len();
+            self.forgotten += 1;
+        }
         self.forgotten + self.requests.len() - 1
     }
 
@@ -132,12 +158,13 @@ impl Log {
     }
 
     pub(super) fn requests(&self) -> Vec<Logged> {
-        self.requests.clone()
+        self.requests.iter().cloned().collect()
     }
 
     pub(super) fn clear(&mut self) {
         self.forgotten += self.requests.len();
         self.requests.clear();
+        self.bodies = (0, self.forgotten);
     }
 
     pub(super) const fn connections(&self) -> usize {
@@ -146,5 +173,39 @@ impl Log {
 
     pub(super) const fn peak_parallel(&self) -> usize {
         self.peak
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    fn request(path: &str, body: usize) -> Logged {
+        let (parts, ()) = Request::get(path).body(()).unwrap().into_parts();
+        Logged::new(1, &parts, vec![0; body].into())
+    }
+
+    #[test]
+    fn old_requests_and_bodies_make_room() {
+        let mut log = Log::default();
+        for number in 0..REQUESTS + 10 {
+            let place = log.arrived(request(&format!("/{number}"), 0));
+            log.answered(place, 200);
+        }
+        let kept = log.requests();
+        assert_eq!(kept.len(), REQUESTS);
+        assert_eq!(kept.first().unwrap().path, "/10");
+        assert!(kept.iter().all(|one| one.status == Some(200)));
+
+        log.clear();
+        for _ in 0..20 {
+            log.arrived(request("/", 7 << 20));
+        }
+        let kept = log.requests();
+        let bytes: usize = kept.iter().map(|one| one.body.len()).sum();
+        assert!(bytes <= BODIES && kept.last().unwrap().body.len() == 7 << 20);
+        assert_eq!(kept.len(), 20);
     }
 }

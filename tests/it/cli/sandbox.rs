@@ -202,6 +202,38 @@ fn it_misbehaves_on_request() {
         .complains("there is no lie `ca-nonsense`");
 }
 
+/// A page that somebody has open must not drive what runs on the machine.
+#[test]
+fn pages_of_a_browser_are_refused() {
+    let sandbox = Background::start(&[]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for path in [
+        "/sandbox/reset",
+        "/sandbox/stop",
+        "/sandbox/image",
+        "/oidc/github/token",
+    ] {
+        for (origin, expected) in [(Some("https://evil.test"), 403), (None, 200)] {
+            if origin.is_none() && path == "/sandbox/stop" {
+                continue;
+            }
+            let url = format!("{}{path}", sandbox.get("SCGATE_SANDBOX"));
+            let status = runtime.block_on(async {
+                let mut request = crate::sandbox_registry::plain().post(url);
+                if let Some(origin) = origin {
+                    request = request.header("Origin", origin);
+                }
+                request.send().await.unwrap().status().as_u16()
+            });
+            assert_eq!(
+                status / 100,
+                expected / 100,
+                "{path} from {origin:?}: {status}"
+            );
+        }
+    }
+}
+
 #[test]
 fn parts_are_chosen() {
     let sandbox = Background::start(&["--only=fulcio,oidc"]);
