@@ -15,7 +15,7 @@
 //! # async fn main() -> Result<(), SandboxError> {
 //! let sandbox = Sandbox::start().await?;
 //! let token = sandbox.token(Provider::Github, GithubToken::default().claims())?;
-//! // … let a client sign at `sandbox.url()` with `token`, push to `sandbox.registry().host()`, and
+//! // … let a client sign at `sandbox.url()` with `token`, push to the host of `sandbox.registry()`, and
 //! // verify with `sandbox.trusted_root()` …
 //! # assert_eq!(token.split('.').count(), 3);
 //! sandbox.stop().await
@@ -81,7 +81,7 @@ use tuf::Services;
 pub struct Config {
     /// The port of the Sigstore; zero for any.
     pub port: u16,
-    /// Which services of the Sigstore it has.
+    /// What it has.
     pub parts: Vec<Part>,
     /// The registry.
     pub registry: registry::Config,
@@ -119,7 +119,8 @@ pub struct Sandbox {
     asked_to_stop: Arc<Notify>,
     world: Arc<World>,
     server: Server,
-    registry: Registry,
+    registry: Option<Registry>,
+    parts: Vec<Part>,
 }
 
 impl Sandbox {
@@ -150,25 +151,32 @@ impl Sandbox {
         let (kept, kept_registry) = kept.map_or((0, 0), |[own, registry]| (own, registry));
         let bound = bind(config.port, kept).await?;
         let url = Tls::Off.url(bound.address());
-        let services = services(&url, &actors.mint, config.log, config.stamps);
+        let parts = config.parts;
+        let services = services(&url, &actors.mint, &parts, config.log, config.stamps);
         // What is kept is read before anything runs that would have to end when it is damaged.
-        let world = World::new(actors, config.clock, url, config.parts, &services, state)?;
+        let world = World::new(actors, config.clock, url, parts.clone(), &services, state)?;
         let world = Arc::new(world);
-        let mut own = config.registry;
-        if let (Some(dir), Storage::Memory) = (&config.state, &own.storage) {
-            own.storage = Storage::Disk(dir.join("registry"));
-        }
-        if own.port == 0 && is_free(kept_registry).await {
-            own.port = kept_registry;
-        }
-        let registry = Registry::start(own).await?;
-        world.keep_ports([bound.address().port(), registry.address().port()])?;
+        let registry = if parts.contains(&Part::Registry) {
+            let mut own = config.registry;
+            if let (Some(dir), Storage::Memory) = (&config.state, &own.storage) {
+                own.storage = Storage::Disk(dir.join("registry"));
+            }
+            if own.port == 0 && is_free(kept_registry).await {
+                own.port = kept_registry;
+            }
+            Some(Registry::start(own).await?)
+        } else {
+            None
+        };
+        let port = |registry: &Registry| registry.address().port();
+        let ports = registry.as_ref().map_or(kept_registry, port);
+        world.keep_ports([bound.address().port(), ports])?;
         let asked_to_stop = Arc::new(Notify::new());
         let control = Control {
             asked_to_stop: Arc::clone(&asked_to_stop),
             world: Arc::clone(&world),
-            registry: registry.contents(),
-            registry_faults: registry.sink(),
+            registry: registry.as_ref().map(Registry::contents),
+            registry_faults: registry.as_ref().map(Registry::sink),
             faults: OnceLock::new(),
         };
         let control = Arc::new(control);
@@ -181,6 +189,7 @@ impl Sandbox {
             world,
             server,
             registry,
+            parts,
         })
     }
 
@@ -190,10 +199,16 @@ impl Sandbox {
         self.server.url()
     }
 
-    /// The registry.
+    /// The registry, unless it was left out.
     #[must_use]
-    pub const fn registry(&self) -> &Registry {
-        &self.registry
+    pub const fn registry(&self) -> Option<&Registry> {
+        self.registry.as_ref()
+    }
+
+    /// Whether it has this part.
+    #[must_use]
+    pub fn has(&self, part: Part) -> bool {
+        self.parts.contains(&part)
     }
 
     /// Who signs here.
@@ -211,7 +226,7 @@ impl Sandbox {
     /// The services as clients are told of them (`signing_config.json`, version 0.2), with this log.
     #[must_use]
     pub fn signing_config(&self, log: LogVersion, stamps: Stamps) -> Vec<u8> {
-        services(&self.url(), self.mint(), log, stamps).signing_config()
+        services(&self.url(), self.mint(), &self.parts, log, stamps).signing_config()
     }
 
     /// The URL of the TUF repository, which distributes trusted root and signing configuration.
@@ -286,10 +301,11 @@ impl Sandbox {
     ///
     /// [`ServerError::Crashed`] when a task panicked.
     pub async fn stop(self) -> Result<(), SandboxError> {
-        let (services, registry) = (self.server.stop().await, self.registry.stop().await);
-        services?;
-        registry?;
-        Ok(())
+        let services = self.server.stop().await;
+        if let Some(registry) = self.registry {
+            registry.stop().await?;
+        }
+        Ok(services?)
     }
 }
 
@@ -315,19 +331,23 @@ async fn is_free(kept: u16) -> bool {
     kept != 0 && Bound::new(kept).await.is_ok()
 }
 
-/// Where everything is.
-fn services(url: &str, mint: &Mint, log: LogVersion, stamps: Stamps) -> Services {
-    let version = match log {
-        LogVersion::V1 => 1,
-        LogVersion::V2 => 2,
+/// Where everything is that is there.
+fn services(url: &str, mint: &Mint, parts: &[Part], log: LogVersion, stamps: Stamps) -> Services {
+    let at = |part: Part, path: &str| {
+        let is_there = parts.contains(&part);
+        is_there.then(|| format!("{url}{path}"))
+    };
+    let (rekor, version) = match log {
+        LogVersion::V1 => (at(Part::Rekor1, ""), 1),
+        LogVersion::V2 => (at(Part::Rekor2, ""), 2),
     };
     Services {
-        fulcio: url.to_owned(),
-        oidc: format!("{url}/oidc/email"),
-        rekor: vec![(url.to_owned(), version)],
+        fulcio: at(Part::Fulcio, "").unwrap_or_default(),
+        oidc: at(Part::Oidc, "/oidc/email").unwrap_or_default(),
+        rekor: rekor.map(|url| (url, version)).into_iter().collect(),
         tsa: match stamps {
             Stamps::None => Vec::new(),
-            Stamps::Rfc3161 => vec![format!("{url}/api/v1/timestamp")],
+            Stamps::Rfc3161 => at(Part::Tsa, "/api/v1/timestamp").into_iter().collect(),
         },
         start: mint.valid_from,
     }

@@ -117,6 +117,13 @@ pub(super) enum UsageError {
     #[cfg(feature = "sandbox")]
     #[error(transparent)]
     Remote(#[from] crate::sandbox::RemoteError),
+    /// A file of users that does not read.
+    #[cfg(feature = "sandbox")]
+    #[error("`--registry-htpasswd {path}`: {source}")]
+    Users {
+        path: String,
+        source: crate::sandbox::registry::RegistryError,
+    },
     /// stdin where a file is meant.
     #[error("`{flag} -`: stdin is not read here (name a file; one that is called `-` is `./-`)")]
     Stdin { flag: &'static str },

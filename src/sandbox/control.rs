@@ -28,9 +28,9 @@ use crate::model::Reference;
 pub(super) struct Control {
     pub(super) asked_to_stop: Arc<Notify>,
     pub(super) world: Arc<World>,
-    pub(super) registry: Contents,
+    pub(super) registry: Option<Contents>,
     /// The faults of the registry.
-    pub(super) registry_faults: Sink,
+    pub(super) registry_faults: Option<Sink>,
     /// The faults of this very server, which is there only after its service.
     pub(super) faults: OnceLock<Sink>,
 }
@@ -41,7 +41,7 @@ impl Control {
             ("image", "POST") => self.image(asked),
             ("fault", "POST") => self.fault(asked),
             ("fault", "DELETE") => {
-                for sink in self.faults.get().into_iter().chain([&self.registry_faults]) {
+                for sink in self.faults.get().into_iter().chain(&self.registry_faults) {
                     sink.clear();
                 }
                 Answer::new(StatusCode::NO_CONTENT)
@@ -62,13 +62,16 @@ impl Control {
         let text = |name, default| member(&query, name).unwrap_or(default);
         let repository = text("repository", "sandbox/hello");
         let tag = text("tag", "latest");
-        let host = self.registry.host();
+        let Some(registry) = &self.registry else {
+            return refused(StatusCode::NOT_FOUND, "this sandbox has no registry");
+        };
+        let host = registry.host();
         let named = format!("{host}/{repository}:{tag}");
         if Reference::parse(&named).is_err() {
             return refused(StatusCode::BAD_REQUEST, "no such repository name or tag");
         }
         let image = Image::new(text("text", "hello"));
-        self.registry.put_image(repository, &image, Some(tag));
+        registry.put_image(repository, &image, Some(tag));
         let body = json!({
             "reference": format!("{host}/{repository}@{}", image.index),
             "tag": named,
@@ -82,12 +85,15 @@ impl Control {
     fn fault(&self, asked: &Asked<'_>) -> Answer {
         let query = members(asked.query);
         let sink = match member(&query, "at") {
-            Some("registry") => Some(&self.registry_faults),
+            Some("registry") => self.registry_faults.as_ref(),
             Some("sigstore") | None => self.faults.get(),
             Some(_) => None,
         };
         let Some(sink) = sink else {
-            return refused(StatusCode::BAD_REQUEST, "`at` is `registry` or `sigstore`");
+            return refused(
+                StatusCode::BAD_REQUEST,
+                "`at` is `registry` or `sigstore`, whichever is there",
+            );
         };
         let text = String::from_utf8_lossy(&asked.body);
         match text.trim().parse() {
@@ -107,9 +113,21 @@ impl Control {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             return refused(status, &error.to_string());
         }
-        self.registry.clear();
+        if let Some(registry) = &self.registry {
+            registry.clear();
+        }
         Answer::new(StatusCode::NO_CONTENT)
     }
+}
+
+/// Whether the host that is asked is loopback itself, and no name.
+fn is_by_address(asked: &Asked<'_>) -> bool {
+    let Some(host) = asked.headers.get(header::HOST) else {
+        return true;
+    };
+    let host = host.to_str().unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    matches!(name, "127.0.0.1" | "localhost")
 }
 
 fn refused(status: StatusCode, message: &str) -> Answer {
@@ -119,8 +137,9 @@ fn refused(status: StatusCode, message: &str) -> Answer {
 
 impl Service for Control {
     fn answer(&self, asked: &Asked<'_>) -> Answer {
-        // A page in somebody's browser says where it is from; no client of the sandbox does.
-        let is_page = asked.headers.contains_key(header::ORIGIN);
+        // A page in somebody's browser says where it is from, or comes by a name of its own that was
+        // pointed here; no client of the sandbox does either.
+        let is_page = asked.headers.contains_key(header::ORIGIN) || !is_by_address(asked);
         let mints = asked.path.starts_with("/oidc/") && asked.path.ends_with("token");
         if is_page && (mints || asked.path.starts_with("/sandbox/")) {
             return refused(StatusCode::FORBIDDEN, "no page of a browser may do that");
@@ -129,6 +148,10 @@ impl Service for Control {
             Some(path) => self.control(path, asked),
             None => self.world.answer(asked),
         }
+    }
+
+    fn is_spared(&self, path: &str) -> bool {
+        path.starts_with("/sandbox/")
     }
 
     fn refuse(&self, status: StatusCode, message: &str) -> Answer {

@@ -3,6 +3,7 @@
 use super::Sandbox;
 use super::mint::LogVersion;
 use super::mint::pem;
+use super::registry::Registry;
 
 impl Sandbox {
     /// Everything that a client may need to sign here and to verify what was signed: name and
@@ -40,7 +41,7 @@ impl Sandbox {
             ("rekor.pub", mint.rekor1.key.public_pem().into_bytes()),
             ("rekor2.pub", mint.rekor2.key.public_pem().into_bytes()),
         ];
-        if let Some(ca) = self.registry().ca_pem() {
+        if let Some(ca) = self.registry().and_then(Registry::ca_pem) {
             files.push(("registry_ca.pem", ca.as_bytes().to_vec()));
         }
         files

@@ -52,6 +52,11 @@ pub(super) trait Service: Send + Sync + 'static {
     /// The honest answer.
     fn answer(&self, asked: &Asked<'_>) -> Answer;
 
+    /// Whether no fault meets this path: what faults are taken back by.
+    fn is_spared(&self, _path: &str) -> bool {
+        false
+    }
+
     /// A refusal with this status, in the words of this kind of service.
     fn refuse(&self, status: StatusCode, message: &str) -> Answer;
 

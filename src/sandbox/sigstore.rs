@@ -60,7 +60,7 @@ use oidc::Issuer;
 use rekor1::Rekor1State;
 use rekor2::Rekor2State;
 
-/// A part of a Sigstore that can be left out.
+/// A part of a sandbox that can be left out.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Part {
@@ -70,6 +70,8 @@ pub enum Part {
     Fulcio,
     /// The OIDC issuer.
     Oidc,
+    /// The OCI registry.
+    Registry,
     /// Rekor v1.
     Rekor1,
     /// Rekor v2.
@@ -86,6 +88,7 @@ impl Part {
         Self::Ct,
         Self::Fulcio,
         Self::Oidc,
+        Self::Registry,
         Self::Rekor1,
         Self::Rekor2,
         Self::Tsa,
@@ -99,6 +102,7 @@ impl Part {
             Self::Ct => "ct",
             Self::Fulcio => "fulcio",
             Self::Oidc => "oidc",
+            Self::Registry => "registry",
             Self::Rekor1 => "rekor1",
             Self::Rekor2 => "rekor2",
             Self::Tsa => "tsa",
@@ -155,7 +159,14 @@ impl World {
         if let Some(state) = &state {
             state.load(&mut ct, &mut rekor1, &mut rekor2)?;
         }
-        let tuf = repository(&actors, clock, services).map_err(StateError::Keys)?;
+        let now = u64::try_from(clock.now().unix_seconds())
+            .unwrap_or(0)
+            .max(1);
+        let version = match &state {
+            Some(state) => state.tuf_version(now)?,
+            None => now,
+        };
+        let tuf = repository(&actors, clock, services, version).map_err(StateError::Keys)?;
         Ok(Self {
             tuf,
             issuer: Issuer::new(&actors.issuer, actors.issuer_rsa.as_ref())
@@ -342,17 +353,16 @@ impl World {
     }
 }
 
-/// The TUF repository of a world. Its versions follow the clock, so that they grow from one start
-/// to the next, and it counts as long as the authorities do.
+/// The TUF repository of a world. It counts as long as the authorities do.
 fn repository(
     actors: &Actors,
     clock: Clock,
     services: &Services,
+    version: u64,
 ) -> Result<BTreeMap<String, Vec<u8>>, MintError> {
     let now = clock.now();
     let mut repository = Repository::new(now, distributed(&actors.mint, services))?;
     repository.roots = vec![actors.tuf.clone()];
-    let version = u64::try_from(now.unix_seconds()).unwrap_or(0).max(1);
     for role in [
         &mut repository.timestamp,
         &mut repository.snapshot,

@@ -345,9 +345,9 @@ impl Repository {
 /// Where the services of an instance are, for its signing configuration.
 #[derive(Clone, Debug)]
 pub struct Services {
-    /// The certificate authority.
+    /// The certificate authority; empty for none.
     pub fulcio: String,
-    /// The issuer of identity tokens.
+    /// The issuer of identity tokens; empty for none.
     pub oidc: String,
     /// The transparency logs, each with the major version of its interface.
     pub rekor: Vec<(String, u32)>,
@@ -374,11 +374,15 @@ impl Services {
             .iter()
             .map(|(url, version)| service(url, *version))
             .collect();
+        let known = |url: &str| match url {
+            "" => json!([]),
+            url => json!([service(url, 1)]),
+        };
         let stamps: Vec<_> = self.tsa.iter().map(|url| service(url, 1)).collect();
         let json = json!({
             "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
-            "caUrls": [service(&self.fulcio, 1)],
-            "oidcUrls": [service(&self.oidc, 1)],
+            "caUrls": known(&self.fulcio),
+            "oidcUrls": known(&self.oidc),
             "rekorTlogUrls": logs,
             "tsaUrls": stamps,
             "rekorTlogConfig": {"selector": "ANY"},

@@ -57,11 +57,14 @@ async fn cosign_meets_each_fault() {
         fs::write(ring.scratch().join(name), content).expect("the scratch is writable");
     }
     let image = Image::new("hello");
-    sandbox.registry().put_image(REPO, &image, Some("v1"));
+    sandbox
+        .registry()
+        .unwrap()
+        .put_image(REPO, &image, Some("v1"));
     let signer = Signer::new(&sandbox);
     let signed = signer.sign(REPO, &image, LogVersion::V2).await;
     signed.expect("the log takes the entry");
-    let reference = format!("{}/{REPO}:v1", sandbox.registry().host());
+    let reference = format!("{}/{REPO}:v1", sandbox.registry().unwrap().host());
     let verify = [
         "verify",
         "--timeout=10s",
@@ -77,9 +80,12 @@ async fn cosign_meets_each_fault() {
         }
         let text = fault.replace("INDEX", &image.index.to_string());
         let text = text.replace("OTHER", &image.platforms[0].to_string());
-        sandbox.registry().inject(text.parse().expect("a fault"));
+        sandbox
+            .registry()
+            .unwrap()
+            .inject(text.parse().expect("a fault"));
         let accepts = ring.cosign(verify).exit == Some(0);
-        sandbox.registry().clear_faults();
+        sandbox.registry().unwrap().clear_faults();
         let differs = accepts != (*code == 0);
         let listed = DIFFER
             .iter()

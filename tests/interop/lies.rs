@@ -70,7 +70,7 @@ async fn cosign_refuses_each_lie() {
     for (number, (lie, rekor1, rekor2)) in ROWS.iter().enumerate() {
         for (version, log, expected) in [(1, LogVersion::V1, rekor1), (2, LogVersion::V2, rekor2)] {
             let repo = format!("lies/{number}-{version}");
-            sandbox.registry().put_image(&repo, &image, None);
+            sandbox.registry().unwrap().put_image(&repo, &image, None);
             let told: Lie = lie.parse().expect("a lie with a name");
             sandbox.inject(Fault::new(FaultKind::Lie(told)));
             let signed = Signer::new(&sandbox).sign(&repo, &image, log).await;
@@ -78,7 +78,7 @@ async fn cosign_refuses_each_lie() {
             if signed.is_err() {
                 continue;
             }
-            let host = sandbox.registry().host();
+            let host = sandbox.registry().unwrap().host();
             let reference = format!("{host}/{repo}@{}", image.index);
             let mut words = vec!["verify"];
             words.extend(WHO);

@@ -174,7 +174,7 @@ impl World {
 
     /// Pushes an image and gives back its reference by digest.
     fn push(&self, repo: &str) -> String {
-        let registry = self.sandbox.registry();
+        let registry = self.sandbox.registry().unwrap();
         let image = Image::new("hello");
         registry.put_image(repo, &image, Some("v1"));
         format!("{}/{repo}@{}", registry.host(), image.index)

@@ -31,7 +31,10 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("root.json"), sandbox.trusted_root()).unwrap();
         let image = Image::new("hello");
-        sandbox.registry().put_image(REPO, &image, Some("v1"));
+        sandbox
+            .registry()
+            .unwrap()
+            .put_image(REPO, &image, Some("v1"));
         let signer = Signer::new(&sandbox);
         signer.sign(REPO, &image, LogVersion::V2).await.unwrap();
         Self {
@@ -45,16 +48,19 @@ impl World {
         if let Some(fault) = fault {
             let fault = fault.replace("INDEX", &self.image.index.to_string());
             let fault = fault.replace("OTHER", &self.image.platforms[0].to_string());
-            self.sandbox.registry().inject(fault.parse().unwrap());
+            self.sandbox
+                .registry()
+                .unwrap()
+                .inject(fault.parse().unwrap());
         }
-        let host = self.sandbox.registry().host();
+        let host = self.sandbox.registry().unwrap().host();
         let said = scgate(["verify", "--trusted-root=root.json", "-ojson", "--timeout=2s"])
             .and(["--certificate-oidc-issuer=https://token.actions.githubusercontent.com"])
             .and(["--certificate-identity=https://github.com/acme/shop/.github/workflows/release.yml@refs/heads/main"])
             .and([format!("{host}/{REPO}:v1")])
             .within(self.dir.path())
             .run();
-        self.sandbox.registry().clear_faults();
+        self.sandbox.registry().unwrap().clear_faults();
         said
     }
 }

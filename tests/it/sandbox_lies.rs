@@ -40,7 +40,10 @@ impl World {
 
     /// Signs under a lie, and asks about the signature.
     async fn ask(&self, repo: &str, lie: Option<&str>, log: LogVersion) -> Result<Said, u16> {
-        self.sandbox.registry().put_image(repo, &self.image, None);
+        self.sandbox
+            .registry()
+            .unwrap()
+            .put_image(repo, &self.image, None);
         if let Some(lie) = lie {
             let lie: Lie = lie.parse().unwrap();
             self.sandbox.inject(Fault::new(FaultKind::Lie(lie)));
@@ -49,7 +52,7 @@ impl World {
         let signed = signer.sign(repo, &self.image, log).await;
         self.sandbox.clear_faults();
         signed?;
-        let host = self.sandbox.registry().host();
+        let host = self.sandbox.registry().unwrap().host();
         let reference = format!("{host}/{repo}@{}", self.image.index);
         let said = scgate(["verify", "--trusted-root=root.json", "-ojson"])
             .and(["--certificate-oidc-issuer=https://token.actions.githubusercontent.com"])

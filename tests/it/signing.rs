@@ -211,7 +211,7 @@ impl<'a> Signer<'a> {
         let subject = Descriptor::new(media_type.clone(), image.index, size);
         let created = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
         let referrer = bundle_referrer(bundle.to_string().as_bytes(), &subject, created);
-        let registry = self.sandbox.registry();
+        let registry = self.sandbox.registry().unwrap();
         for blob in &referrer.blobs {
             registry.put_blob(repo, blob.clone());
         }

@@ -6,11 +6,13 @@ use std::io;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Write;
+use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 
 use crate::cli::Outcome;
 use crate::cli::UsageError;
+use crate::cli::files::show;
 use crate::cli::say;
 
 /// The last line that a sandbox prints.
@@ -21,8 +23,13 @@ pub(super) fn run() -> Result<Outcome, UsageError> {
     let program = env::current_exe().map_err(UsageError::Runtime)?;
     let arguments = env::args_os().skip(1).filter(|text| text != "--detach");
     // What it says at the start belongs to this command; later it has nobody to talk to.
-    let path = env::temp_dir().join(format!("scgate-sandbox-{}.log", std::process::id()));
-    let log = fs::File::create(&path).map_err(UsageError::Runtime)?;
+    let all = env::temp_dir();
+    let said = tempfile::NamedTempFile::new_in(&all).map_err(|source| UsageError::File {
+        flag: "TMPDIR",
+        path: show(&all),
+        source,
+    })?;
+    let log = said.reopen().map_err(UsageError::Runtime)?;
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -42,10 +49,14 @@ pub(super) fn run() -> Result<Outcome, UsageError> {
             let line = line.map_err(UsageError::Runtime)?;
             if line == READY {
                 text.push_str(&format!("export SCGATE_SANDBOX_PID='{}'\n", child.id()));
-                drop(fs::remove_file(&path));
-                return Ok(match io::stdout().write_all(text.as_bytes()) {
+                let told = io::stdout().write_all(text.as_bytes());
+                return Ok(match told.and_then(|()| io::stdout().flush()) {
                     Ok(()) => Outcome::Allowed,
-                    Err(_) => Outcome::Undecided,
+                    Err(_) => {
+                        // Nobody knows where it is, so nobody can use it, nor end it.
+                        end(&mut child);
+                        Outcome::Undecided
+                    }
                 });
             }
             text.push_str(&line);
@@ -53,8 +64,7 @@ pub(super) fn run() -> Result<Outcome, UsageError> {
         }
     }
     let status = child.wait().map_err(UsageError::Runtime)?;
-    let said = fs::read_to_string(&path).unwrap_or_default();
-    drop(fs::remove_file(&path));
+    let said = fs::read_to_string(said.path()).unwrap_or_default();
     for line in said.lines() {
         match line.split_once(": ") {
             Some((kind, rest)) => say(kind, rest),
@@ -65,4 +75,13 @@ pub(super) fn run() -> Result<Outcome, UsageError> {
         Some(2) => Outcome::Usage,
         _ => Outcome::Undecided,
     })
+}
+
+/// Asks a sandbox to end, as a shell would, and waits for that.
+fn end(child: &mut Child) {
+    let asked = Command::new("kill").arg(child.id().to_string()).status();
+    if !asked.is_ok_and(|status| status.success()) {
+        drop(child.kill());
+    }
+    drop(child.wait());
 }

@@ -7,8 +7,11 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 
+use tempfile::TempDir;
+
 use crate::cli::Outcome;
 use crate::cli::UsageError;
+use crate::cli::files::read_file;
 use crate::cli::files::show;
 use crate::cli::sandbox::detach;
 use crate::cli::say;
@@ -51,7 +54,7 @@ pub(super) struct Start {
     #[arg(long, help_heading = "Where")]
     detach: bool,
 
-    /// Have only these services of the Sigstore: ct, fulcio, oidc, rekor1, rekor2, tsa, tuf.
+    /// Have only these parts: ct, fulcio, oidc, registry, rekor1, rekor2, tsa, tuf.
     #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = part)]
     #[arg(help_heading = "What")]
     only: Vec<Part>,
@@ -98,8 +101,24 @@ pub(super) struct Start {
     #[arg(long, value_name = "NAME:PASSWORD", help_heading = "What")]
     registry_user: Vec<String>,
 
+    /// A file of users as htpasswd writes it, with plain passwords (`-p`) or SHA-1 (`-s`).
+    #[arg(long, value_name = "FILE", help_heading = "What")]
+    registry_htpasswd: Option<PathBuf>,
+
+    /// Refuse to move a tag of the registry that exists.
+    #[arg(long, help_heading = "What")]
+    registry_immutable_tags: bool,
+
+    /// Obey conditional requests at the registry (`If-Match`, `If-None-Match`).
+    #[arg(long, help_heading = "What")]
+    registry_conditional: bool,
+
+    /// How many tags or referrers the registry lists in one answer at most.
+    #[arg(long, value_name = "N", help_heading = "What")]
+    registry_page: Option<usize>,
+
     /// Give out tokens to the users of the registry, rather than ask for the password each time.
-    #[arg(long, requires = "registry_user", help_heading = "What")]
+    #[arg(long, help_heading = "What")]
     registry_tokens: bool,
 
     /// Speak TLS at the registry, by an authority that is written to registry_ca.pem.
@@ -122,7 +141,7 @@ impl Start {
     }
 
     fn config(&self) -> Result<Config, UsageError> {
-        let users = self
+        let mut users = self
             .registry_user
             .iter()
             .map(|text| match text.split_once(':') {
@@ -134,6 +153,15 @@ impl Start {
                 }),
             })
             .collect::<Result<Vec<_>, _>>()?;
+        if let Some(path) = &self.registry_htpasswd {
+            users.extend(read_users(path)?);
+        }
+        if self.registry_tokens && users.is_empty() {
+            return Err(UsageError::Missing {
+                what: "tokens are for users, and there are none",
+                remedy: "`--registry-user NAME:PASSWORD` or `--registry-htpasswd FILE`",
+            });
+        }
         let auth = match (users.is_empty(), self.registry_tokens) {
             (true, _) => Auth::Anonymous,
             (false, true) => Auth::Token(TokenAuth::new(users)),
@@ -148,6 +176,9 @@ impl Start {
             parts,
             registry: registry::Config {
                 auth,
+                conditional: self.registry_conditional,
+                immutable_tags: self.registry_immutable_tags,
+                page_size: self.registry_page,
                 port: self.registry_port,
                 referrers: self.referrers,
                 tls: if self.registry_tls { Tls::On } else { Tls::Off },
@@ -170,14 +201,16 @@ impl Start {
         for fault in &self.fault {
             sandbox.inject(fault.clone());
         }
-        for fault in &self.registry_fault {
-            sandbox.registry().inject(fault.clone());
+        if let Some(registry) = sandbox.registry() {
+            for fault in &self.registry_fault {
+                registry.inject(fault.clone());
+            }
         }
         let dir = Directory::new(self.dir.as_deref().or(self.state.as_deref()))?;
         for (name, content) in sandbox.files() {
             dir.write(name, &content)?;
         }
-        let told = io::stdout().write_all(exports(&sandbox, dir.path()).as_bytes());
+        let told = io::stdout().write_all(exports(&sandbox, &dir.path).as_bytes());
         let outcome = match told.and_then(|()| io::stdout().flush()) {
             Ok(()) => {
                 tokio::select! {
@@ -203,9 +236,11 @@ async fn interrupt() -> io::Result<()> {
         use tokio::signal::unix::SignalKind;
         use tokio::signal::unix::signal;
         let mut end = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
         tokio::select! {
             interrupted = tokio::signal::ctrl_c() => interrupted,
             _ = end.recv() => Ok(()),
+            _ = hangup.recv() => Ok(()),
         }
     }
     #[cfg(not(unix))]
@@ -213,19 +248,26 @@ async fn interrupt() -> io::Result<()> {
 }
 
 /// What a shell has to know. The last line says that everything answers.
-fn exports(sandbox: &Sandbox, dir: &Path) -> String {
-    let file = |name: &str| dir.join(name).to_string_lossy().into_owned();
-    let variables = [
+fn exports(sandbox: &Sandbox, dir: &str) -> String {
+    let file = |name: &str| format!("{dir}/{name}");
+    let mut variables = vec![
         ("SCGATE_SANDBOX", sandbox.url()),
-        ("SCGATE_SANDBOX_REGISTRY", sandbox.registry().host()),
-        ("SCGATE_SANDBOX_DIR", dir.to_string_lossy().into_owned()),
-        ("SCGATE_SANDBOX_TUF", sandbox.tuf_url()),
+        ("SCGATE_SANDBOX_DIR", dir.to_owned()),
         ("COSIGN_TRUSTED_ROOT", file("trusted_root.json")),
         ("COSIGN_SIGNING_CONFIG", file("signing_config.json")),
         ("COSIGN_YES", "true".to_owned()),
-        ("ACTIONS_ID_TOKEN_REQUEST_URL", sandbox.actions_url()),
-        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "sandbox".to_owned()),
     ];
+    if let Some(registry) = sandbox.registry() {
+        variables.push(("SCGATE_SANDBOX_REGISTRY", registry.host()));
+    }
+    if sandbox.has(Part::Tuf) {
+        variables.push(("SCGATE_SANDBOX_TUF", sandbox.tuf_url()));
+    }
+    if sandbox.has(Part::Oidc) {
+        let url = sandbox.actions_url();
+        variables.push(("ACTIONS_ID_TOKEN_REQUEST_URL", url));
+        variables.push(("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "sandbox".to_owned()));
+    }
     let mut text =
         String::from("# a test world: whatever is signed here proves nothing elsewhere\n");
     for (name, value) in variables {
@@ -237,54 +279,80 @@ fn exports(sandbox: &Sandbox, dir: &Path) -> String {
     text
 }
 
-/// Where the files are. One that nobody named is removed at the end.
+/// Where the files are. One that nobody named is made for this run, and removed at the end.
 struct Directory {
-    path: PathBuf,
-    is_own: bool,
+    /// Absolute, and text that a shell can be told.
+    path: String,
+    own: Option<TempDir>,
 }
 
 impl Directory {
     fn new(named: Option<&Path>) -> Result<Self, UsageError> {
-        let (path, is_own) = match named {
-            Some(path) => (path.to_owned(), false),
+        let (path, own) = match named {
+            Some(path) => {
+                fs::create_dir_all(path).map_err(|source| failed(path, source))?;
+                (path.to_owned(), None)
+            }
             None => {
-                let name = format!("scgate-sandbox-{}", std::process::id());
-                (std::env::temp_dir().join(name), true)
+                let all = std::env::temp_dir();
+                let own = tempfile::Builder::new()
+                    .prefix("scgate-sandbox-")
+                    .tempdir_in(&all);
+                let own = own.map_err(|source| failed(&all, source))?;
+                (own.path().to_owned(), Some(own))
             }
         };
-        let failed = |source| UsageError::File {
-            flag: "--dir",
-            path: show(&path),
-            source,
-        };
-        fs::create_dir_all(&path).map_err(failed)?;
-        let path = fs::canonicalize(&path).map_err(failed)?;
-        Ok(Self { path, is_own })
-    }
-
-    fn path(&self) -> &Path {
-        &self.path
+        let path = fs::canonicalize(&path).map_err(|source| failed(&path, source))?;
+        match path.to_str() {
+            Some(text) if !text.contains(['\n', '\r']) => {
+                let path = text.to_owned();
+                Ok(Self { path, own })
+            }
+            Some(_) | None => Err(UsageError::Value {
+                flag: "--dir",
+                value: show(&path),
+                expected: "a shell cannot be told of it (name one in UTF-8, on one line)",
+            }),
+        }
     }
 
     fn write(&self, name: &str, content: &[u8]) -> Result<(), UsageError> {
-        let path = self.path.join(name);
-        fs::write(&path, content).map_err(|source| UsageError::File {
-            flag: "--dir",
-            path: show(&path),
-            source,
-        })
+        let path = Path::new(&self.path).join(name);
+        fs::write(&path, content).map_err(|source| failed(&path, source))
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> UsageError {
+    UsageError::File {
+        flag: "--dir",
+        path: show(path),
+        source,
     }
 }
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        if self.is_own
-            && let Err(error) = fs::remove_dir_all(&self.path)
+        if let Some(own) = self.own.take()
+            && let Err(error) = own.close()
         {
-            say("warning", &format!("`{}` stays: {error}", show(&self.path)));
+            say("warning", &format!("`{}` stays: {error}", self.path));
         }
     }
 }
+
+/// The users of an htpasswd file.
+fn read_users(path: &Path) -> Result<Vec<User>, UsageError> {
+    const FLAG: &str = "--registry-htpasswd";
+    let text = read_file(FLAG, path, 1 << 20)?;
+    let text = String::from_utf8_lossy(&text);
+    User::htpasswd(&text).map_err(|source| UsageError::Users {
+        path: show(path),
+        source,
+    })
+}
+
+/// What the clock may say, in seconds since 1970.
+const YEARS: core::ops::Range<i64> = 63_072_000..252_770_976_000;
 
 fn part(text: &str) -> Result<Part, String> {
     let names: Vec<_> = Part::ALL.iter().map(|one| one.name()).collect();
@@ -308,13 +376,18 @@ fn referrers(text: &str) -> Result<Referrers, String> {
 }
 
 fn clock(text: &str) -> Result<Clock, String> {
-    if let Ok(shift) = text.parse::<i64>() {
-        return Ok(match shift {
-            0 => Clock::System,
-            _ => Clock::System.plus(shift),
-        });
+    let clock = match text.parse::<i64>() {
+        Ok(0) => Clock::System,
+        Ok(shift) => Clock::System.plus(shift),
+        Err(_) => Timestamp::parse(text)
+            .map(Clock::running_from)
+            .map_err(|error| error.to_string())?,
+    };
+    // A year before it begins the validity of the authorities, nine years after it ends, and what
+    // reads them counts from 1970 and has four digits for a year.
+    if YEARS.contains(&clock.now().unix_seconds()) {
+        Ok(clock)
+    } else {
+        Err("the clock of a sandbox runs from 1972 to 9980".to_owned())
     }
-    Timestamp::parse(text)
-        .map(Clock::running_from)
-        .map_err(|error| error.to_string())
 }

@@ -39,6 +39,9 @@ use super::wire::Tasks;
 /// The largest request body: more than any test pushes.
 const BODY: usize = 256 << 20;
 
+/// How long it waits when no connection could be accepted.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(50);
+
 /// What all connections share.
 pub(super) struct Core {
     pub(super) service: Arc<dyn Service>,
@@ -89,10 +92,14 @@ pub(super) async fn accept(
         tokio::select! {
             _ = &mut stopped => break,
             Some(ended) = connections.join_next() => crashed |= ended.is_err(),
-            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                let number = core.log().connect();
-                let line = Line { core: Arc::clone(&core), number, wire: Arc::default() };
-                connections.spawn(connection(stream, acceptor.clone(), line));
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let number = core.log().connect();
+                    let line = Line { core: Arc::clone(&core), number, wire: Arc::default() };
+                    connections.spawn(connection(stream, acceptor.clone(), line));
+                }
+                // Most often there are no descriptors left, which takes a while to change.
+                Err(_) => tokio::time::sleep(NO_DESCRIPTOR).await,
             },
         }
     }
@@ -155,7 +162,11 @@ async fn respond(line: &Line, request: Request<Incoming>) -> Response<Body> {
         .uri
         .path_and_query()
         .map_or(path, |target| target.as_str());
-    let strike = |places: &[Place]| core.faults().strike(&parts.method, target, places);
+    let is_spared = core.service.is_spared(path);
+    let strike = |places: &[Place]| {
+        let met = (!is_spared).then(|| core.faults().strike(&parts.method, target, places));
+        met.flatten()
+    };
 
     let replaced = match strike(&[Place::Request]) {
         Some(kind) => wire::replace(line, path, kind).await,

@@ -1,12 +1,14 @@
 //! What a sandbox keeps in a directory: keys and certificates, and the entries of its logs.
 //!
-//! `keys.json` is written once, `ports.json` at each start. The logs are files to which one line is added for each entry before
+//! `keys.json` is written once, `ports.json` and `tuf.json` at each start. A lock keeps a second sandbox
+//! away. The logs are files to which one line is added for each entry before
 //! anybody hears of the entry. A last line without its end is one that nobody was told of, and is
 //! dropped; anything else that does not read back is damage, and the sandbox does not start on it.
 
 use std::fs;
 use std::fs::File;
 use std::fs::OpenOptions;
+use std::fs::TryLockError;
 use std::io;
 use std::io::Write;
 use std::path::Path;
@@ -42,9 +44,35 @@ const KEYS: u64 = 1 << 20;
 #[derive(Debug)]
 pub(in crate::sandbox) struct State {
     dir: PathBuf,
-    ct: Mutex<File>,
-    rekor1: Mutex<File>,
-    rekor2: Mutex<File>,
+    ct: Mutex<Lines>,
+    rekor1: Mutex<Lines>,
+    rekor2: Mutex<Lines>,
+    /// Locked as long as the sandbox is there.
+    _lock: File,
+}
+
+/// A file to which whole lines are added.
+#[derive(Debug)]
+struct Lines {
+    file: File,
+    /// Whether half a line stands at the end that could not be cut off.
+    is_torn: bool,
+}
+
+impl Lines {
+    /// Adds a line whole or not at all: on a disk that is full half of it would make the next one
+    /// unreadable.
+    fn add(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.is_torn {
+            return Err(io::Error::other("an earlier line could not be finished"));
+        }
+        let length = self.file.metadata()?.len();
+        let written = self.file.write_all(line);
+        if written.is_err() {
+            self.is_torn = self.file.set_len(length).is_err();
+        }
+        written
+    }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -90,6 +118,7 @@ impl State {
             path: dir.to_owned(),
             source,
         })?;
+        let lock = lock_of(dir)?;
         let path = dir.join("keys.json");
         let actors = match fs::metadata(&path) {
             Ok(about) if about.len() > KEYS => return Err(StateError::damaged(&path, 1)),
@@ -100,14 +129,18 @@ impl State {
         let open = |name: &str| {
             let path = dir.join(name);
             let file = OpenOptions::new().create(true).append(true).open(&path);
-            file.map(Mutex::new)
-                .map_err(|source| StateError::Unwritable { path, source })
+            let file = file.map_err(|source| StateError::Unwritable { path, source })?;
+            Ok(Mutex::new(Lines {
+                file,
+                is_torn: false,
+            }))
         };
         let state = Self {
             ct: open("ct.jsonl")?,
             rekor1: open("rekor1.jsonl")?,
             rekor2: open("rekor2.jsonl")?,
             dir: dir.to_owned(),
+            _lock: lock,
         };
         Ok((state, actors))
     }
@@ -121,9 +154,25 @@ impl State {
 
     /// Keeps the ports for the next start.
     fn keep_ports(&self, ports: [u16; 2]) -> Result<(), StateError> {
-        let path = self.dir.join("ports.json");
         let text = serde_json::to_vec(&ports).unwrap_or_default();
-        fs::write(&path, text).map_err(|source| StateError::Unwritable { path, source })
+        whole(&self.dir.join("ports.json"), &text)
+    }
+
+    /// The version of the TUF repository at this start: that of the clock, or the one after the last
+    /// where the clock was ahead of it. A repository that went back would be refused by its clients.
+    pub(super) fn tuf_version(&self, now: u64) -> Result<u64, StateError> {
+        let path = self.dir.join("tuf.json");
+        let last: u64 = match fs::read(&path) {
+            Ok(text) => {
+                let damaged = |_| StateError::damaged(&path, 1);
+                serde_json::from_slice(&text).map_err(damaged)?
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(source) => return Err(StateError::Unreadable { path, source }),
+        };
+        let version = now.max(last.saturating_add(1));
+        whole(&path, version.to_string().as_bytes())?;
+        Ok(version)
     }
 
     /// Reads the logs.
@@ -195,11 +244,11 @@ impl State {
         Ok(())
     }
 
-    fn add<T: Serialize>(&self, file: &Mutex<File>, line: &T) -> Result<(), StateError> {
+    fn add<T: Serialize>(&self, file: &Mutex<Lines>, line: &T) -> Result<(), StateError> {
         let mut text = serde_json::to_vec(line).unwrap_or_default();
         text.push(b'\n');
         lock(file)
-            .write_all(&text)
+            .add(&text)
             .map_err(|source| StateError::Unwritable {
                 path: self.dir.clone(),
                 source,
@@ -210,6 +259,7 @@ impl State {
     pub(super) fn clear_logs(&self) -> Result<(), StateError> {
         for file in [&self.ct, &self.rekor1, &self.rekor2] {
             lock(file)
+                .file
                 .set_len(0)
                 .map_err(|source| StateError::Unwritable {
                     path: self.dir.clone(),
@@ -217,6 +267,35 @@ impl State {
                 })?;
         }
         Ok(())
+    }
+}
+
+/// Writes a file whole or not at all; nobody else may read it.
+fn whole(path: &Path, content: &[u8]) -> Result<(), StateError> {
+    let unwritable = |source| StateError::Unwritable {
+        path: path.to_owned(),
+        source,
+    };
+    let dir = path.parent().unwrap_or(path);
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(unwritable)?;
+    file.write_all(content).map_err(unwritable)?;
+    file.persist(path)
+        .map_err(|error| unwritable(error.error))?;
+    Ok(())
+}
+
+/// The lock of a directory: two sandboxes would write over each other.
+fn lock_of(dir: &Path) -> Result<File, StateError> {
+    let path = dir.join("lock");
+    match File::create(&path) {
+        Ok(file) => match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse {
+                path: dir.to_owned(),
+            }),
+            Err(TryLockError::Error(source)) => Err(StateError::Unwritable { path, source }),
+        },
+        Err(source) => Err(StateError::Unwritable { path, source }),
     }
 }
 
@@ -239,14 +318,7 @@ fn make_keys(path: &Path, now: Timestamp) -> Result<Actors, StateError> {
         mint: actors.mint.stored().map_err(StateError::Keys)?,
     };
     let text = serde_json::to_vec_pretty(&keys).unwrap_or_default();
-    let unwritable = |source| StateError::Unwritable {
-        path: path.to_owned(),
-        source,
-    };
-    // Whole or not at all.
-    let beside = path.with_extension("json.new");
-    fs::write(&beside, text).map_err(unwritable)?;
-    fs::rename(&beside, path).map_err(unwritable)?;
+    whole(path, &text)?;
     Ok(Actors {
         issuer_rsa: Some(rsa),
         ..actors
@@ -362,12 +434,18 @@ impl World {
 #[non_exhaustive]
 pub enum StateError {
     /// A file does not hold what the sandbox wrote.
-    #[error("read line {line} of `{}`: it is damaged (`scgate sandbox reset` makes a new state)", path.display())]
+    #[error("read line {line} of `{}`: it is damaged (name another directory, or remove this one to begin anew)", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
+    },
+    /// Another sandbox keeps its state there.
+    #[error("use `{}`: another sandbox keeps its state there", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
     },
     /// The keys cannot be made.
     #[error("make keys")]
@@ -396,5 +474,26 @@ impl StateError {
             path: path.to_owned(),
             line,
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// A device that is full takes nothing and cannot be cut off: what is behind half a line would
+    /// never be read again.
+    #[test]
+    fn nothing_follows_half_a_line() {
+        let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut lines = Lines {
+            file,
+            is_torn: false,
+        };
+        let full = lines.add(b"line\n").unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+        assert!(lines.is_torn);
+        let refused = lines.add(b"line\n").unwrap_err();
+        assert_eq!(refused.to_string(), "an earlier line could not be finished");
     }
 }

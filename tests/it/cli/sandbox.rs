@@ -21,7 +21,10 @@ struct Background {
 
 impl Background {
     fn start(words: &[&str]) -> Self {
-        let said = scgate(["sandbox", "--detach"]).and(words).exits(0);
+        Self::of(&scgate(["sandbox", "--detach"]).and(words).exits(0))
+    }
+
+    fn of(said: &Said) -> Self {
         let exports = said
             .stdout
             .lines()
@@ -192,6 +195,17 @@ fn it_misbehaves_on_request() {
     assert_eq!(ask("/ping"), 418);
     sandbox.tell(&["fault", "--clear"], 0);
     assert_eq!(ask("/ping"), 200);
+    // What it is told by is spared, so that every fault can be taken back.
+    for fault in [
+        "hang",
+        "reset",
+        "status=200",
+        "redirect=http://127.0.0.1:9/",
+    ] {
+        sandbox.tell(&["fault", fault], 0);
+        sandbox.tell(&["fault", "--clear"], 0);
+        assert_eq!(ask("/ping"), 200, "after {fault}");
+    }
     sandbox.tell(&["fault", "status=418", "--registry"], 0);
     assert_eq!(ask("/ping"), 200);
     sandbox
@@ -257,7 +271,18 @@ fn parts_are_chosen() {
     }
     scgate(["sandbox", "--only=fulcio,mail"])
         .exits(2)
-        .complains("a part is one of ct, fulcio, oidc, rekor1, rekor2, tsa, tuf");
+        .complains("a part is one of ct, fulcio, oidc, registry, rekor1, rekor2, tsa, tuf");
+    // What is not there is not told of.
+    for name in ["SCGATE_SANDBOX_REGISTRY", "SCGATE_SANDBOX_TUF"] {
+        assert_eq!(sandbox.get(name), "", "{name}");
+    }
+    let config = fs::read_to_string(sandbox.get("COSIGN_SIGNING_CONFIG")).unwrap();
+    let config: Value = serde_json::from_str(&config).unwrap();
+    assert_eq!(config["rekorTlogUrls"], serde_json::json!([]));
+    assert_eq!(config["caUrls"][0]["url"], sandbox.get("SCGATE_SANDBOX"));
+    sandbox
+        .tell(&["image"], 2)
+        .complains("this sandbox has no registry");
 }
 
 #[test]
@@ -289,7 +314,69 @@ fn a_state_is_gone_on_with() {
     .and([second.get("COSIGN_TRUSTED_ROOT")])
     .exits(1);
     assert_eq!(denied.codes(), ["no-signature"]);
+    // Nobody else may have the state meanwhile, and nothing of it is touched.
+    let log = state.join("rekor1.jsonl");
+    fs::write(&log, "{\"half").unwrap();
+    scgate(["sandbox"])
+        .and(words)
+        .exits(2)
+        .complains("another sandbox keeps its state there");
+    assert_eq!(fs::read(&log).unwrap(), b"{\"half");
     second.stop();
+
+    // Versions of the TUF repository grow although the clock went back.
+    let version = |words: &[&str]| {
+        let sandbox = Background::start(words);
+        let url = format!("{}/timestamp.json", sandbox.get("SCGATE_SANDBOX_TUF"));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let text = runtime.block_on(async {
+            let client = crate::sandbox_registry::plain();
+            client.get(url).send().await.unwrap().text().await.unwrap()
+        });
+        sandbox.stop();
+        let timestamp: Value = serde_json::from_str(&text).unwrap();
+        timestamp["signed"]["version"].as_u64().unwrap()
+    };
+    let ahead = version(&[&words[..], &["--clock=+86400"]].concat());
+    assert!(version(&words) > ahead);
+}
+
+/// What stands in the way of its own directory is left alone.
+#[test]
+#[cfg(unix)]
+fn it_removes_what_it_made_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let precious = dir.path().join("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("file"), "kept").unwrap();
+    let path = dir.path().to_str().unwrap().to_owned();
+    let said = scgate(["sandbox", "--detach"])
+        .variable("TMPDIR", &path)
+        .exits(0);
+    let sandbox = Background::of(&said);
+    assert!(
+        sandbox
+            .dir()
+            .starts_with(dir.path().canonicalize().unwrap())
+    );
+    sandbox.stop();
+    for _ in 0..200 {
+        if fs::read_dir(dir.path()).unwrap().count() == 1 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    let left: Vec<_> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|one| one.unwrap().path())
+        .collect();
+    assert_eq!(left, std::slice::from_ref(&precious));
+    assert_eq!(fs::read(precious.join("file")).unwrap(), b"kept");
+    let missing = dir.path().join("missing");
+    scgate(["sandbox", "--detach"])
+        .variable("TMPDIR", missing.to_str().unwrap())
+        .exits(2)
+        .complains("missing");
 }
 
 #[test]
@@ -333,6 +420,17 @@ fn what_keeps_it_from_starting_is_said() {
         (vec!["--referrers=maybe"], "it is `api` or `off`"),
         (vec!["--fault=nonsense"], "find a fault named `nonsense`"),
         (vec!["--registry-user=nobody"], "a user is `NAME:PASSWORD`"),
+        (vec!["--registry-tokens"], "tokens are for users"),
+        (vec!["--clock=-9999999999"], "runs from 1972 to 9980"),
+        (
+            vec!["--clock=9999-01-01T00:00:00Z"],
+            "runs from 1972 to 9980",
+        ),
+        (vec!["--dir=/tmp/a\nb"], "a shell cannot be told of it"),
+        (
+            vec!["--registry-htpasswd=/dev/null/x"],
+            "--registry-htpasswd",
+        ),
     ] {
         scgate(["sandbox"]).and(words).exits(2).complains(text);
     }
