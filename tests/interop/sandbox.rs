@@ -131,6 +131,52 @@ async fn envelopes_do_not_enter_rekor_2() {
     );
 }
 
+/// What a fault of a service comes to for a signer: cosign signs nothing, says so, and signs again
+/// when the service is well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_fails_signs_nothing() {
+    let world = World::open(way(Cosign3, Bundle, V1, Rfc3161, Files)).await;
+    let Some(world) = world.ready() else { return };
+    if world.ring().cosign2(["version"]).is_none() {
+        say(
+            "SKIPPED cosign and the faults of services: it retries for minutes; the big ring waits",
+        );
+        return;
+    }
+    let reference = world.push("shop/faulty");
+    for path in [
+        "/api/v2/signingCert",
+        "/api/v1/log/entries",
+        "/api/v1/timestamp",
+    ] {
+        for fault in [
+            "status=429",
+            "status=503",
+            "status=429,retry-after=1",
+            "reset",
+            "reset-in-body",
+            "short-body",
+            "empty-ok",
+            "html-ok",
+            "redirect=http://127.0.0.1:9/",
+            "wrong-body",
+        ] {
+            let fault = format!("{fault},path={path}");
+            world.sandbox.inject(fault.parse().expect("a fault"));
+            let signed = world.try_sign(&reference).expect("cosign is there");
+            world.sandbox.clear_faults();
+            assert_ne!(signed.exit, Some(0), "{fault}\n{signed}");
+        }
+        let signed = world.try_sign(&reference).expect("cosign is there");
+        assert_eq!(signed.exit, Some(0), "after the faults of {path}\n{signed}");
+    }
+    // What passes is met with patience, or not met again.
+    let fault = "status=503,times=1,path=/api/v2/signingCert";
+    world.sandbox.inject(fault.parse().expect("a fault"));
+    let signed = world.try_sign(&reference).expect("cosign is there");
+    assert_eq!(signed.exit, Some(0), "{fault}\n{signed}");
+}
+
 struct World {
     ring: Option<Ring>,
     sandbox: Sandbox,
