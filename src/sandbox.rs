@@ -337,9 +337,13 @@ fn services(url: &str, mint: &Mint, parts: &[Part], log: LogVersion, stamps: Sta
         let is_there = parts.contains(&part);
         is_there.then(|| format!("{url}{path}"))
     };
-    let (rekor, version) = match log {
-        LogVersion::V1 => (at(Part::Rekor1, ""), 1),
-        LogVersion::V2 => (at(Part::Rekor2, ""), 2),
+    // The other one where that is the only one.
+    let (rekor1, rekor2) = (at(Part::Rekor1, ""), at(Part::Rekor2, ""));
+    let (rekor, version) = match (log, rekor1, rekor2) {
+        (LogVersion::V1, Some(rekor1), _) | (LogVersion::V2, Some(rekor1), None) => {
+            (Some(rekor1), 1)
+        }
+        (_, _, rekor2) => (rekor2, 2),
     };
     Services {
         fulcio: at(Part::Fulcio, "").unwrap_or_default(),

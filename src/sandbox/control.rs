@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::image::Image;
 use super::registry::Contents;
+use super::registry::Unpushed;
 use super::server::Answer;
 use super::server::Asked;
 use super::server::FaultError;
@@ -71,7 +72,13 @@ impl Control {
             return refused(StatusCode::BAD_REQUEST, "no such repository name or tag");
         }
         let image = Image::new(text("text", "hello"));
-        registry.put_image(repository, &image, Some(tag));
+        if let Err(error) = registry.push_image(repository, &image, tag) {
+            let status = match error {
+                Unpushed::Immutable => StatusCode::CONFLICT,
+                Unpushed::Unwritable => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            return refused(status, &error.to_string());
+        }
         let body = json!({
             "reference": format!("{host}/{repository}@{}", image.index),
             "tag": named,
@@ -122,12 +129,27 @@ impl Control {
 
 /// Whether the host that is asked is loopback itself, and no name.
 fn is_by_address(asked: &Asked<'_>) -> bool {
-    let Some(host) = asked.headers.get(header::HOST) else {
-        return true;
+    let host = asked.headers.get(header::HOST);
+    let host = host.map(|host| host.to_str().unwrap_or_default());
+    // HTTP/2 and requests to a proxy name the host elsewhere; all that are named must be loopback.
+    [host, asked.authority]
+        .into_iter()
+        .flatten()
+        .all(is_loopback)
+}
+
+/// Whether a host, with a port or without, is loopback by number or by its own name.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if is_number(port) => name,
+        Some(_) | None => host,
     };
-    let host = host.to_str().unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    matches!(name, "127.0.0.1" | "localhost")
+    let name = name.to_ascii_lowercase();
+    matches!(
+        name.trim_end_matches('.'),
+        "127.0.0.1" | "localhost" | "[::1]"
+    )
 }
 
 fn refused(status: StatusCode, message: &str) -> Answer {
@@ -151,7 +173,8 @@ impl Service for Control {
     }
 
     fn is_spared(&self, path: &str) -> bool {
-        path.starts_with("/sandbox/")
+        let is_token = path.starts_with("/oidc/") && path.ends_with("/token");
+        is_token || path.starts_with("/sandbox/")
     }
 
     fn refuse(&self, status: StatusCode, message: &str) -> Answer {

@@ -291,10 +291,45 @@ impl Contents {
         }
     }
 
+    /// The same as a client would: a tag that may not move stays, and what cannot be kept is told.
+    pub(super) fn push_image(&self, repo: &str, image: &Image, tag: &str) -> Result<(), Unpushed> {
+        let mut store = self.0.store();
+        let held = store.resolve(repo, tag, View::Now);
+        if self.0.config.immutable_tags && held.is_some_and(|held| held != image.index) {
+            return Err(Unpushed::Immutable);
+        }
+        let kept = |_| Unpushed::Unwritable;
+        for blob in &image.blobs {
+            let digest = Digest::sha256(blob);
+            store
+                .put_blob(repo, digest, blob.clone().into())
+                .map_err(kept)?;
+        }
+        for (media_type, manifest) in &image.manifests {
+            let digest = Digest::sha256(manifest);
+            let bytes = manifest.clone().into();
+            store
+                .put_manifest(repo, digest, media_type, bytes, &[])
+                .map_err(kept)?;
+        }
+        store.tag(repo, tag, image.index).map_err(kept)
+    }
+
     /// Forgets everything.
     pub(super) fn clear(&self) {
         self.0.store().clear();
     }
+}
+
+/// Why an image is not there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum Unpushed {
+    /// The tag is another image's.
+    #[error("the tag exists, and tags of this registry do not move")]
+    Immutable,
+    /// The disk does not take it.
+    #[error("the storage of the registry cannot be written")]
+    Unwritable,
 }
 
 /// What it does wrong, and what it saw.

@@ -78,6 +78,8 @@ pub(super) struct Asked<'a> {
     /// What stands behind the question mark; empty without one.
     pub(super) query: &'a str,
     pub(super) headers: &'a HeaderMap,
+    /// The host and port in the request line, where they stand there.
+    pub(super) authority: Option<&'a str>,
     pub(super) body: Bytes,
     /// Tells whether a fault meets this request at one of the places that only the service knows.
     pub(super) strike: &'a Strike<'a>,

@@ -14,6 +14,7 @@ use crate::cli::Outcome;
 use crate::cli::UsageError;
 use crate::cli::files::show;
 use crate::cli::say;
+use crate::sandbox::Remote;
 
 /// The last line that a sandbox prints.
 pub(super) const READY: &str = "# ready";
@@ -54,7 +55,7 @@ pub(super) fn run() -> Result<Outcome, UsageError> {
                     Ok(()) => Outcome::Allowed,
                     Err(_) => {
                         // Nobody knows where it is, so nobody can use it, nor end it.
-                        end(&mut child);
+                        end(&mut child, &text);
                         Outcome::Undecided
                     }
                 });
@@ -77,10 +78,20 @@ pub(super) fn run() -> Result<Outcome, UsageError> {
     })
 }
 
-/// Asks a sandbox to end, as a shell would, and waits for that.
-fn end(child: &mut Child) {
-    let asked = Command::new("kill").arg(child.id().to_string()).status();
-    if !asked.is_ok_and(|status| status.success()) {
+/// Asks a sandbox to end, and waits for that.
+fn end(child: &mut Child, told: &str) {
+    let url = told
+        .lines()
+        .find_map(|line| line.strip_prefix("export SCGATE_SANDBOX='"))
+        .map(|url| url.trim_end_matches('\''));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let asked = match (url.map(Remote::new), runtime) {
+        (Some(Ok(remote)), Ok(runtime)) => runtime.block_on(remote.stop()).is_ok(),
+        _ => false,
+    };
+    if !asked {
         drop(child.kill());
     }
     drop(child.wait());

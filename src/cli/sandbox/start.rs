@@ -155,6 +155,20 @@ impl Start {
             .collect::<Result<Vec<_>, _>>()?;
         if let Some(path) = &self.registry_htpasswd {
             users.extend(read_users(path)?);
+            if users.is_empty() {
+                return Err(UsageError::Value {
+                    flag: "--registry-htpasswd",
+                    value: show(path),
+                    expected: "there is no user in it (leave the flag away to let everybody in)",
+                });
+            }
+        }
+        if self.registry_page == Some(0) {
+            return Err(UsageError::Value {
+                flag: "--registry-page",
+                value: "0".to_owned(),
+                expected: "an answer lists at least one",
+            });
         }
         if self.registry_tokens && users.is_empty() {
             return Err(UsageError::Missing {
@@ -167,6 +181,13 @@ impl Start {
             (false, true) => Auth::Token(TokenAuth::new(users)),
             (false, false) => Auth::Basic(users),
         };
+        let has_registry = self.only.is_empty() || self.only.contains(&Part::Registry);
+        if !has_registry && let Some(flag) = self.about_the_registry() {
+            return Err(UsageError::Exclusive {
+                one: "--only without `registry`".to_owned(),
+                other: flag.to_owned(),
+            });
+        }
         let parts = match self.only.as_slice() {
             [] => Part::ALL.to_vec(),
             only => only.to_vec(),
@@ -196,7 +217,30 @@ impl Start {
         })
     }
 
+    /// The first flag about the registry that is given.
+    fn about_the_registry(&self) -> Option<&'static str> {
+        let flags = [
+            ("--registry-port", self.registry_port != 0),
+            ("--registry-fault", !self.registry_fault.is_empty()),
+            ("--registry-user", !self.registry_user.is_empty()),
+            ("--registry-htpasswd", self.registry_htpasswd.is_some()),
+            ("--registry-immutable-tags", self.registry_immutable_tags),
+            ("--registry-conditional", self.registry_conditional),
+            ("--registry-page", self.registry_page.is_some()),
+            ("--registry-tls", self.registry_tls),
+            ("--referrers", self.referrers != Referrers::Api),
+        ];
+        flags
+            .into_iter()
+            .find_map(|(flag, given)| given.then_some(flag))
+    }
+
     async fn serve(&self, config: Config) -> Result<Outcome, UsageError> {
+        for (flag, path) in [("--dir", &self.dir), ("--state", &self.state)] {
+            if let Some(path) = path {
+                speakable(flag, path)?;
+            }
+        }
         let sandbox = Sandbox::with(config).await?;
         for fault in &self.fault {
             sandbox.inject(fault.clone());
@@ -253,10 +297,14 @@ fn exports(sandbox: &Sandbox, dir: &str) -> String {
     let mut variables = vec![
         ("SCGATE_SANDBOX", sandbox.url()),
         ("SCGATE_SANDBOX_DIR", dir.to_owned()),
-        ("COSIGN_TRUSTED_ROOT", file("trusted_root.json")),
-        ("COSIGN_SIGNING_CONFIG", file("signing_config.json")),
-        ("COSIGN_YES", "true".to_owned()),
     ];
+    if sandbox.has(Part::Fulcio) {
+        variables.extend([
+            ("COSIGN_TRUSTED_ROOT", file("trusted_root.json")),
+            ("COSIGN_SIGNING_CONFIG", file("signing_config.json")),
+            ("COSIGN_YES", "true".to_owned()),
+        ]);
+    }
     if let Some(registry) = sandbox.registry() {
         variables.push(("SCGATE_SANDBOX_REGISTRY", registry.host()));
     }
@@ -303,23 +351,24 @@ impl Directory {
             }
         };
         let path = fs::canonicalize(&path).map_err(|source| failed(&path, source))?;
-        match path.to_str() {
-            Some(text) if !text.contains(['\n', '\r']) => {
-                let path = text.to_owned();
-                Ok(Self { path, own })
-            }
-            Some(_) | None => Err(UsageError::Value {
-                flag: "--dir",
-                value: show(&path),
-                expected: "a shell cannot be told of it (name one in UTF-8, on one line)",
-            }),
-        }
+        let path = speakable("--dir", &path)?.to_owned();
+        Ok(Self { path, own })
     }
 
     fn write(&self, name: &str, content: &[u8]) -> Result<(), UsageError> {
         let path = Path::new(&self.path).join(name);
         fs::write(&path, content).map_err(|source| failed(&path, source))
     }
+}
+
+/// A path that a shell can be told of.
+fn speakable<'a>(flag: &'static str, path: &'a Path) -> Result<&'a str, UsageError> {
+    let text = path.to_str().filter(|text| !text.contains(['\n', '\r']));
+    text.ok_or_else(|| UsageError::Value {
+        flag,
+        value: show(path),
+        expected: "a shell cannot be told of it (name one in UTF-8, on one line)",
+    })
 }
 
 fn failed(path: &Path, source: io::Error) -> UsageError {

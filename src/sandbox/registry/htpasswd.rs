@@ -60,8 +60,11 @@ impl User {
 
     /// Whether it is the password.
     pub(super) fn has_password(&self, password: &str) -> bool {
-        self.password == password
-            || (self.password.starts_with(SHA) && self.password == hashed(password))
+        if self.password.starts_with(SHA) {
+            self.password == hashed(password)
+        } else {
+            self.password == password
+        }
     }
 }
 
@@ -86,6 +89,7 @@ mod tests {
         assert!(!alice.has_password("open"));
         assert!(bob.has_password("secret"));
         assert!(!bob.has_password("Secret"));
+        assert!(!bob.has_password("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="));
         assert_eq!(bob.to_htpasswd(), "bob:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=");
         let again = User::htpasswd(&alice.to_htpasswd()).unwrap();
         assert!(again[0].has_password("open:sesame"));

@@ -9,6 +9,7 @@ use std::sync::PoisonError;
 use axum::http::HeaderName;
 use axum::http::Method;
 use axum::http::StatusCode;
+use axum::http::header;
 
 use super::auth;
 use super::auth::Tokens;
@@ -186,6 +187,11 @@ pub(super) fn wrong_method() -> Answer {
 
 impl Service for Shared {
     fn answer(&self, asked: &Asked<'_>) -> Answer {
+        // A page in a browser may not write; one that reads learns nothing without CORS.
+        if !asked.reads() && asked.headers.contains_key(header::ORIGIN) {
+            let message = "no page of a browser may do that";
+            return Answer::error(StatusCode::FORBIDDEN, "DENIED", message);
+        }
         let answer = self.respond(Route::parse(asked.path), asked);
         if asked.path.starts_with("/v2") {
             answer.with(API_VERSION, "registry/2.0")

@@ -181,6 +181,7 @@ async fn respond(line: &Line, request: Request<Incoming>) -> Response<Body> {
             path,
             query: parts.uri.query().unwrap_or_default(),
             headers: &parts.headers,
+            authority: parts.uri.authority().map(|authority| authority.as_str()),
             body,
             strike: &strike,
         };

@@ -164,8 +164,10 @@ impl State {
         let path = self.dir.join("tuf.json");
         let last: u64 = match fs::read(&path) {
             Ok(text) => {
-                let damaged = |_| StateError::damaged(&path, 1);
-                serde_json::from_slice(&text).map_err(damaged)?
+                let read: Option<u64> = serde_json::from_slice(&text).ok();
+                // Go counts in 63 bits.
+                let read = read.filter(|version| i64::try_from(*version).is_ok());
+                read.ok_or_else(|| StateError::damaged(&path, 1))?
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(source) => return Err(StateError::Unreadable { path, source }),
@@ -287,7 +289,8 @@ fn whole(path: &Path, content: &[u8]) -> Result<(), StateError> {
 /// The lock of a directory: two sandboxes would write over each other.
 fn lock_of(dir: &Path) -> Result<File, StateError> {
     let path = dir.join("lock");
-    match File::create(&path) {
+    // Whatever stands in a file of this name stays.
+    match OpenOptions::new().create(true).append(true).open(&path) {
         Ok(file) => match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(StateError::InUse {

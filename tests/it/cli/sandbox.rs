@@ -227,15 +227,23 @@ fn pages_of_a_browser_are_refused() {
         "/sandbox/image",
         "/oidc/github/token",
     ] {
-        for (origin, expected) in [(Some("https://evil.test"), 403), (None, 200)] {
-            if origin.is_none() && path == "/sandbox/stop" {
+        for (origin, expected) in [
+            (Some(("Origin", "https://evil.test")), 403),
+            // A name that was pointed to this machine.
+            (Some(("Host", "evil.test:80")), 403),
+            (Some(("Host", "")), 403),
+            (Some(("Host", "LocalHost:80")), 200),
+            (Some(("Host", "[::1]:80")), 200),
+            (None, 200),
+        ] {
+            if expected == 200 && path == "/sandbox/stop" {
                 continue;
             }
             let url = format!("{}{path}", sandbox.get("SCGATE_SANDBOX"));
             let status = runtime.block_on(async {
                 let mut request = crate::sandbox_registry::plain().post(url);
-                if let Some(origin) = origin {
-                    request = request.header("Origin", origin);
+                if let Some((name, value)) = origin {
+                    request = request.header(name, value);
                 }
                 request.send().await.unwrap().status().as_u16()
             });
@@ -246,6 +254,57 @@ fn pages_of_a_browser_are_refused() {
             );
         }
     }
+}
+
+#[test]
+fn the_registry_is_as_it_is_told_to_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let users = dir.path().join("users");
+    fs::write(&users, "alice:secret\n").unwrap();
+    let sandbox = Background::start(&[
+        "--registry-htpasswd",
+        users.to_str().unwrap(),
+        "--registry-immutable-tags",
+    ]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let ask = |password: Option<&str>| {
+        let url = format!("http://{}/v2/", sandbox.get("SCGATE_SANDBOX_REGISTRY"));
+        let request = crate::sandbox_registry::plain().get(url);
+        let request = match password {
+            Some(password) => request.basic_auth("alice", Some(password)),
+            None => request,
+        };
+        runtime.block_on(async { request.send().await.unwrap().status().as_u16() })
+    };
+    assert_eq!(ask(None), 401);
+    assert_eq!(ask(Some("other")), 401);
+    assert_eq!(ask(Some("secret")), 200);
+    sandbox.tell(&["image", "a/b:v1"], 0);
+    sandbox.tell(&["image", "a/b:v1"], 0);
+    sandbox
+        .tell(&["image", "a/b:v1", "--text=other"], 2)
+        .complains("tags of this registry do not move");
+    let url = format!(
+        "http://{}/v2/a/b/manifests/v1",
+        sandbox.get("SCGATE_SANDBOX_REGISTRY")
+    );
+    let status = runtime.block_on(async {
+        let request = crate::sandbox_registry::plain().delete(url);
+        let request = request
+            .basic_auth("alice", Some("secret"))
+            .header("Origin", "http://evil.test");
+        request.send().await.unwrap().status().as_u16()
+    });
+    assert_eq!(status, 403);
+}
+
+/// With one log there is no choice.
+#[test]
+fn the_only_log_is_the_one_that_is_named() {
+    let sandbox = Background::start(&["--only=fulcio,oidc,rekor2,tsa"]);
+    let config = fs::read_to_string(sandbox.get("COSIGN_SIGNING_CONFIG")).unwrap();
+    let config: Value = serde_json::from_str(&config).unwrap();
+    assert_eq!(config["rekorTlogUrls"][0]["majorApiVersion"], 2);
 }
 
 #[test]
