@@ -53,8 +53,14 @@ impl World {
                 .unwrap()
                 .inject(fault.parse().unwrap());
         }
+        // Whoever waits for ever is met with little patience, everybody else with much.
+        let is_endless = |fault: &str| fault.starts_with("hang") || fault.contains("every=200ms");
+        let patience = match fault.is_some_and(is_endless) {
+            true => "--timeout=2s",
+            false => "--timeout=30s",
+        };
         let host = self.sandbox.registry().unwrap().host();
-        let said = scgate(["verify", "--trusted-root=root.json", "-ojson", "--timeout=2s"])
+        let said = scgate(["verify", "--trusted-root=root.json", "-ojson", patience])
             .and(["--certificate-oidc-issuer=https://token.actions.githubusercontent.com"])
             .and(["--certificate-identity=https://github.com/acme/shop/.github/workflows/release.yml@refs/heads/main"])
             .and([format!("{host}/{REPO}:v1")])
