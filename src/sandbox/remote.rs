@@ -52,7 +52,7 @@ impl Remote {
             .redirect(reqwest::redirect::Policy::none())
             .timeout(PATIENCE)
             .build()
-            .map_err(RemoteError::Silent)?;
+            .map_err(|source| silent(&parsed, source))?;
         Ok(Self {
             url: parsed,
             client,
@@ -159,9 +159,13 @@ impl Remote {
             .body(body)
             .send()
             .await
-            .map_err(RemoteError::Silent)?;
+            .map_err(|source| silent(&self.url, source))?;
         let mut text = Vec::new();
-        while let Some(part) = answer.chunk().await.map_err(RemoteError::Silent)? {
+        while let Some(part) = answer
+            .chunk()
+            .await
+            .map_err(|source| silent(&self.url, source))?
+        {
             text.extend_from_slice(&part);
             if text.len() > ANSWER {
                 break;
@@ -176,6 +180,13 @@ impl Remote {
                 message: text,
             })
         }
+    }
+}
+
+fn silent(url: &Url, source: reqwest::Error) -> RemoteError {
+    RemoteError::Silent {
+        url: url.to_string(),
+        source,
     }
 }
 
@@ -207,6 +218,13 @@ pub enum RemoteError {
     #[error("set up a client")]
     Tls(#[source] rustls::Error),
     /// Nobody answers there. Whoever runs the sandbox can mend it.
-    #[error("no sandbox answers at this address")]
-    Silent(#[source] reqwest::Error),
+    #[error(
+        "no sandbox answers at `{url}` (start one with `scgate sandbox`, and give the URL that it prints)"
+    )]
+    Silent {
+        /// The address.
+        url: String,
+        /// Why.
+        source: reqwest::Error,
+    },
 }

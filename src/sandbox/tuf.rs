@@ -21,6 +21,7 @@ use crate::sandbox::mint::KeyKind;
 use crate::sandbox::mint::Mint;
 use crate::sandbox::mint::MintError;
 use crate::sandbox::mint::SigningKey;
+use crate::sandbox::mint::hex;
 use crate::sandbox::mint::pem;
 use crate::services::tuf::SIGNING_CONFIG;
 use crate::services::tuf::TRUSTED_ROOT;
@@ -432,8 +433,7 @@ fn envelope(signed: Value, signers: &[&SigningKey]) -> Result<Vec<u8>, MintError
     let mut signatures = BTreeMap::new();
     for key in signers {
         let signature = key.sign(&bytes)?;
-        let hex: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
-        signatures.insert(key_id(key)?, hex);
+        signatures.insert(key_id(key)?, hex(&signature));
     }
     let signatures: Vec<_> = signatures
         .into_iter()

@@ -50,6 +50,16 @@ impl Background {
             .exits(code)
     }
 
+    /// The status of a GET at the Sigstore.
+    fn status(&self, path: &str) -> u16 {
+        let url = format!("{}{path}", self.get("SCGATE_SANDBOX"));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let client = crate::sandbox_registry::plain();
+            client.get(url).send().await.unwrap().status().as_u16()
+        })
+    }
+
     /// Ends it, and waits until nobody answers.
     fn stop(&self) {
         self.tell(&["stop"], 0);
@@ -181,14 +191,7 @@ fn tokens_say_what_they_are_told() {
 #[test]
 fn it_misbehaves_on_request() {
     let sandbox = Background::start(&["--fault=status=503,path=/ping,times=1"]);
-    let ask = |path: &str| {
-        let url = format!("{}{path}", sandbox.get("SCGATE_SANDBOX"));
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async {
-            let client = crate::sandbox_registry::plain();
-            client.get(url).send().await.unwrap().status().as_u16()
-        })
-    };
+    let ask = |path: &str| sandbox.status(path);
     assert_eq!(ask("/ping"), 503);
     assert_eq!(ask("/ping"), 200);
     sandbox.tell(&["fault", "status=418,path=/ping"], 0);
@@ -310,14 +313,7 @@ fn the_only_log_is_the_one_that_is_named() {
 #[test]
 fn parts_are_chosen() {
     let sandbox = Background::start(&["--only=fulcio,oidc"]);
-    let ask = |path: &str| {
-        let url = format!("{}{path}", sandbox.get("SCGATE_SANDBOX"));
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async {
-            let client = crate::sandbox_registry::plain();
-            client.get(url).send().await.unwrap().status().as_u16()
-        })
-    };
+    let ask = |path: &str| sandbox.status(path);
     assert_eq!(ask("/api/v2/trustBundle"), 200);
     assert_eq!(ask("/oidc/github/keys"), 200);
     for path in [
@@ -503,7 +499,8 @@ fn a_sandbox_that_is_not_there_is_said() {
         .unwrap();
     scgate(["sandbox", "token", "--url", &format!("http://{free}")])
         .exits(2)
-        .complains("no sandbox answers");
+        .complains("no sandbox answers")
+        .complains("start one with `scgate sandbox`");
     scgate(["sandbox", "token", "--url", "http://example.com"])
         .exits(2)
         .complains("no address of a sandbox");
