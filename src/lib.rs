@@ -23,6 +23,8 @@
 //! * `transport`, `services`, `registry`: one HTTP set-up, and behind it TUF mirrors, and OCI
 //!   registries, layouts and archives.
 //! * `admit`: the whole path for one reference: resolve, collect, verify, decide, report.
+//! * `sign`: signatures and attestations for an image and everything in it, verified before they are
+//!   pushed.
 //! * `output`: a report as text, JSON or cosign-shaped JSON, and the words for each refusal.
 //! * `sandbox`: a Sigstore in memory and a registry on loopback, for tests.
 //! * `cli`: the command line.
@@ -74,6 +76,9 @@ pub mod registry;
 
 #[cfg(feature = "net")]
 pub mod admit;
+
+#[cfg(feature = "net")]
+pub mod sign;
 
 #[cfg(feature = "net")]
 pub mod output;

@@ -18,6 +18,7 @@ const ORDER: &[&str] = &[
     "services",
     "registry",
     "admit",
+    "sign",
     "output",
     "sandbox",
     "cli",

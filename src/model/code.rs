@@ -198,6 +198,28 @@ codes! {
     /// The evidence lacks a signed timestamp that is demanded.
     SignedTimestampMissing = "signed-timestamp-missing", Deny;
 
+    // Signing: what keeps it from happening.
+    /// No identity token was found to sign with.
+    TokenMissing = "token-missing", Deny;
+    /// The identity token cannot be read.
+    TokenMalformed = "token-malformed", Deny;
+    /// The identity token has expired, or is not valid yet.
+    TokenOutsideValidity = "token-outside-validity", Deny;
+    /// The identity token was issued for another audience.
+    TokenAudienceMismatch = "token-audience-mismatch", Deny;
+    /// The identity in the token may not sign here.
+    SigningForbidden = "signing-forbidden", Deny;
+    /// The tag names another image than it did when the command began.
+    TagMoved = "tag-moved", Deny;
+    /// The predicate is not what the type demands.
+    PredicateMalformed = "predicate-malformed", Deny;
+    /// The attestation is larger than the transparency log takes.
+    EntryTooLarge = "log-entry-too-large", Deny;
+    /// The registry does not let a tag be written again.
+    TagImmutable = "tag-immutable", Deny;
+    /// A signing service refuses the request.
+    ServiceRefused = "service-refused", Deny;
+
     // The world failed.
     /// The registry demands credentials that scgate has not, or refuses those it has (401).
     RegistryUnauthorized = "registry-unauthorized", Undecided;
@@ -217,6 +239,14 @@ codes! {
     RegistryTimeout = "registry-timeout", Undecided;
     /// A layout or archive on disk could not be read.
     LayoutUnreadable = "layout-unreadable", Undecided;
+    /// What was written could not be found again.
+    WriteUnconfirmed = "write-unconfirmed", Undecided;
+    /// A signing service throttles (429).
+    ServiceRateLimited = "service-rate-limited", Undecided;
+    /// A signing service failed or did not answer.
+    ServiceUnavailable = "service-unavailable", Undecided;
+    /// A signing service answered with something that is not its protocol.
+    ServiceMalformed = "service-malformed", Undecided;
     /// The time for the whole decision is used up.
     DeadlineExceeded = "deadline-exceeded", Undecided;
     /// A bug in scgate.

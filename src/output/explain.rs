@@ -366,6 +366,60 @@ words! {
         "Signed without a timestamp authority, or with one that is not in the trust root.",
         "Sign with a timestamp authority, or do not demand its timestamps \
          (`--use-signed-timestamps`).";
+    TokenMissing:
+        "No identity token was found to sign with.",
+        "The job lacks the right to ask for one (`permissions: id-token: write` in GitHub \
+         Actions, `id_tokens:` in GitLab), or it runs where no provider of tokens is.",
+        "Give the job that right, or name a token with `--identity-token FILE`. To sign with a \
+         key, give `--key FILE`.";
+    TokenMalformed:
+        "The identity token cannot be read.",
+        "A file with something else in it, a token that was cut, or a variable that was not \
+         filled in.",
+        "Name a file with one JSON Web Token (three parts with dots between them) and nothing \
+         else.";
+    TokenOutsideValidity:
+        "The identity token has expired, or is not valid yet.",
+        "The token was fetched at the start of a long job, or the clock of this machine is wrong.",
+        "Fetch the token right before signing, or let scgate fetch it from the CI system. Compare \
+         the clock.";
+    TokenAudienceMismatch:
+        "The identity token was issued for another audience.",
+        "The CI job asked for a token for another service.",
+        "Ask for a token with the audience `sigstore`, or name the one that your Fulcio expects \
+         with `--oidc-audience`.";
+    SigningForbidden:
+        "The identity in the token may not sign here.",
+        "A pull request, a fork, another event, or a ref outside of `--allow-ref`: what it builds \
+         would be signed in the name of the repository.",
+        "Sign in the job of a push, release, schedule, workflow_dispatch or merge_group. If this \
+         one is meant, name it with `--allow-event` or `--allow-ref`.";
+    TagMoved:
+        "The tag names another image than it did when the command began.",
+        "Another job pushed the same tag meanwhile.",
+        "Sign the digest that the build printed (`NAME@sha256:…`), never a tag.";
+    PredicateMalformed:
+        "The predicate is not what the type demands.",
+        "A report in another format (a plain Trivy JSON given as `vuln`), another file, or a file \
+         that was cut.",
+        "Write the predicate in the format of the type (for `vuln`: `trivy image --format cosign- \
+         vuln`), or name the type that it is.";
+    EntryTooLarge:
+        "The attestation is larger than the transparency log takes.",
+        "Rekor v1 is sent the whole envelope, and the public instance drops what has more than a \
+         few megabytes.",
+        "Sign with a log of Rekor v2, which is sent a digest only, or attest a smaller document.";
+    TagImmutable:
+        "The registry does not let a tag be written again.",
+        "Tags of the repository are immutable, and legacy signatures of one image share a tag.",
+        "Write bundles alone (`--signature-format bundle`) where the registry has the referrers \
+         API, or exempt the tags that begin with `sha256-` from the rule.";
+    ServiceRefused:
+        "A signing service refuses the request.",
+        "A token that Fulcio does not take (another issuer or audience), a log that is closed, or \
+         a request that the service does not know.",
+        "Read what the service says. Compare the issuer and the audience of the token with what \
+         the Fulcio of this signing configuration takes.";
     RegistryUnauthorized:
         "The registry demands credentials that scgate has not, or refuses those it has (401).",
         "Not logged in, an expired token, or credentials of another registry.",
@@ -415,6 +469,24 @@ words! {
          2.",
         "Make the files readable, or write the layout again, as an OCI layout directory or an \
          uncompressed tar archive of one.";
+    WriteUnconfirmed:
+        "What was written could not be found again.",
+        "Several writers at the same tag at once, or a registry that shows its writes late.",
+        "Run the same command again: what is there is kept, and what is missing is written. Sign \
+         one image from one job at a time.";
+    ServiceRateLimited:
+        "A signing service throttles (429).",
+        "Too many requests from this address or identity.",
+        "Wait and run the same command again.";
+    ServiceUnavailable:
+        "A signing service failed or did not answer.",
+        "An outage, a misspelt address, or a network that does not lead there.",
+        "Run the same command again: what was signed is kept. If it stays, compare the addresses \
+         in the signing configuration.";
+    ServiceMalformed:
+        "A signing service answered with something that is not its protocol.",
+        "Another service at that address, a proxy in between, or a service with a bug.",
+        "See what answers at that address. Nothing was pushed that does not verify.";
     DeadlineExceeded:
         "The time for the whole decision is used up.",
         "A slow registry, or an image with very much evidence.",

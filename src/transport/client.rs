@@ -120,16 +120,16 @@ impl Transport {
 
     /// Makes the request, again if that may help, and reads the answer to its end.
     ///
-    /// GET and HEAD are tried again after 408, 429, 500, 502, 503, 504, a refused or a broken
-    /// connection. `Retry-After` is honoured as far as the deadline reaches; where it reaches
-    /// further, the answer is given back at once.
+    /// GET, HEAD and what is said to be repeatable are tried again after 408, 429, 500, 502, 503,
+    /// 504, a refused or a broken connection. `Retry-After` is honoured as far as the deadline
+    /// reaches; where it reaches further, the answer is given back at once.
     ///
     /// # Errors
     ///
     /// [`Error`] when there is no answer, or none that may be read whole.
     pub async fn fetch(&self, request: &Request<'_>, deadline: Deadline) -> Result<Reply, Error> {
         let mut pause = self.0.settings.pause;
-        let mut tries = if request.is_idempotent() {
+        let mut tries = if request.is_repeatable() {
             self.0.settings.tries.min(request.tries)
         } else {
             1

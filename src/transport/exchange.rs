@@ -23,6 +23,8 @@ use crate::transport::guard::Blocked;
 
 /// As much of an error's body as is read, to be quoted.
 const ERROR_BODY: usize = 8 * 1024;
+/// Bytes a second that the slowest line takes that a body is sent over.
+const SLOWEST: u64 = 64 * 1024;
 
 /// A request.
 #[derive(Debug)]
@@ -31,15 +33,59 @@ pub struct Request<'a> {
     method: Method,
     url: &'a Url,
     headers: HeaderMap,
-    body: Option<String>,
+    body: Option<Bytes>,
     tls: Tls,
     cap: usize,
+    repeat: Repeat,
+    quiet: Option<Duration>,
+}
+
+/// Whether a request that failed may be made again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Repeat {
+    No,
+    Yes,
 }
 
 impl<'a> Request<'a> {
     /// A GET of `url` whose answer has at most `cap` bytes.
     #[must_use]
     pub fn get(url: &'a Url, tls: Tls, cap: usize) -> Self {
+        Self::new(Method::GET, url, tls, cap, Repeat::Yes)
+    }
+
+    /// A HEAD of `url`.
+    #[must_use]
+    pub fn head(url: &'a Url, tls: Tls) -> Self {
+        Self::new(Method::HEAD, url, tls, 0, Repeat::Yes)
+    }
+
+    /// A PATCH with a body. It is made once.
+    #[must_use]
+    pub fn patch(url: &'a Url, tls: Tls, cap: usize, kind: HeaderValue, body: Bytes) -> Self {
+        Self::new(Method::PATCH, url, tls, cap, Repeat::No).with(kind, body)
+    }
+
+    /// A POST with a body of the type `kind`. It is made once, unless it is [`Self::repeatable`].
+    #[must_use]
+    pub fn post(url: &'a Url, tls: Tls, cap: usize, kind: HeaderValue, body: Bytes) -> Self {
+        Self::new(Method::POST, url, tls, cap, Repeat::No).with(kind, body)
+    }
+
+    /// A POST of a form (`application/x-www-form-urlencoded`).
+    #[must_use]
+    pub fn post_form(url: &'a Url, tls: Tls, cap: usize, form: String) -> Self {
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+        Self::post(url, tls, cap, kind, form.into())
+    }
+
+    /// A PUT with a body of the type `kind`. It is made once, unless it is [`Self::repeatable`].
+    #[must_use]
+    pub fn put(url: &'a Url, tls: Tls, cap: usize, kind: HeaderValue, body: Bytes) -> Self {
+        Self::new(Method::PUT, url, tls, cap, Repeat::No).with(kind, body)
+    }
+
+    fn new(method: Method, url: &'a Url, tls: Tls, cap: usize, repeat: Repeat) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(
             header::ACCEPT_ENCODING,
@@ -47,25 +93,35 @@ impl<'a> Request<'a> {
         );
         Self {
             tries: u32::MAX,
-            method: Method::GET,
+            method,
             url,
             headers,
             body: None,
             tls,
             cap,
+            repeat,
+            quiet: None,
         }
     }
 
-    /// A POST of a form (`application/x-www-form-urlencoded`).
+    fn with(mut self, kind: HeaderValue, body: Bytes) -> Self {
+        self.headers.insert(header::CONTENT_TYPE, kind);
+        self.body = Some(body);
+        self
+    }
+
+    /// The same, which does no harm when it is made twice, and so is tried again like a GET.
     #[must_use]
-    pub fn post_form(url: &'a Url, tls: Tls, cap: usize, form: String) -> Self {
-        let mut request = Self::get(url, tls, cap).header(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/x-www-form-urlencoded"),
-        );
-        request.method = Method::POST;
-        request.body = Some(form);
-        request
+    pub const fn repeatable(mut self) -> Self {
+        self.repeat = Repeat::Yes;
+        self
+    }
+
+    /// The same with another bound on how long no byte may come.
+    #[must_use]
+    pub const fn quiet(mut self, time: Duration) -> Self {
+        self.quiet = Some(time);
+        self
     }
 
     /// The same with another header.
@@ -82,8 +138,16 @@ impl<'a> Request<'a> {
         self
     }
 
-    pub(super) fn is_idempotent(&self) -> bool {
-        self.method != Method::POST
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.repeat == Repeat::Yes
+    }
+
+    /// How long no byte may come. The answer to a body begins only when that has been sent.
+    fn patience(&self, usual: Duration) -> Duration {
+        let body = self.body.as_ref().map_or(0, Bytes::len);
+        let sending = u64::try_from(body).unwrap_or(u64::MAX) / SLOWEST;
+        let quiet = self.quiet.unwrap_or(usual);
+        quiet.saturating_add(Duration::from_secs(sending))
     }
 
     /// Makes the request once.
@@ -97,7 +161,7 @@ impl<'a> Request<'a> {
         let _permit = deadline.limit(&host, lane.acquire_owned()).await?;
         let clock = Clock {
             host: &host,
-            quiet: inner.settings().read_timeout,
+            quiet: self.patience(inner.settings().read_timeout),
             deadline,
         };
         let mut request = inner

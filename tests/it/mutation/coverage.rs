@@ -46,6 +46,25 @@ const ELSEWHERE: &[(&str, &[Code])] = &[
         ],
     ),
     (
+        "signing; verification signs nothing",
+        &[
+            Code::TokenMissing,
+            Code::TokenMalformed,
+            Code::TokenOutsideValidity,
+            Code::TokenAudienceMismatch,
+            Code::SigningForbidden,
+            Code::TagMoved,
+            Code::PredicateMalformed,
+            Code::EntryTooLarge,
+            Code::TagImmutable,
+            Code::ServiceRefused,
+            Code::WriteUnconfirmed,
+            Code::ServiceRateLimited,
+            Code::ServiceUnavailable,
+            Code::ServiceMalformed,
+        ],
+    ),
+    (
         "the world failed; verification reaches nothing outside",
         &[
             Code::RegistryUnauthorized,

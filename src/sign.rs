@@ -1,0 +1,2 @@
+//! Signing and attesting: one certificate for a walk, one log entry a payload, nothing pushed that
+//! does not verify.
