@@ -3,6 +3,7 @@
 use crate::model::Exceeded;
 use crate::model::Limits;
 use crate::verify::Error;
+use crate::verify::TrustRoot;
 use crate::verify::encoding;
 use crate::verify::trust::Log;
 
@@ -93,6 +94,39 @@ impl<'a> Checkpoint<'a> {
             own_name
                 && signature.hint == log.hint()
                 && log.key.verifies(self.signed.as_bytes(), &signature.value)
+        })
+    }
+}
+
+/// The head of a log's tree, as the log signed it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct LogHead {
+    /// The key id of the log.
+    pub log: Vec<u8>,
+    /// How many entries the tree has.
+    pub size: u64,
+    /// Its root hash.
+    pub root: [u8; 32],
+}
+
+impl TrustRoot {
+    /// Reads a checkpoint that one of the logs of this root signed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CheckpointInvalid`] when none of them did.
+    pub fn log_head(&self, checkpoint: &str, limits: &Limits) -> Result<LogHead, Error> {
+        let checkpoint = Checkpoint::parse(checkpoint, limits)?;
+        let log = self
+            .logs
+            .iter()
+            .find(|log| checkpoint.is_signed_by(log) && log.is_origin(checkpoint.origin));
+        let log = log.ok_or(Error::CheckpointInvalid)?;
+        Ok(LogHead {
+            log: log.id.clone(),
+            size: checkpoint.size,
+            root: checkpoint.root,
         })
     }
 }

@@ -5,7 +5,7 @@
 //! parser that builds values and encodes them again would compare its own bytes, not the signer's.
 
 /// Tags that are read here.
-pub(super) mod tag {
+pub(crate) mod tag {
     pub(crate) const BOOLEAN: u8 = 0x01;
     pub(crate) const INTEGER: u8 = 0x02;
     pub(crate) const BIT_STRING: u8 = 0x03;
@@ -25,31 +25,31 @@ pub(super) mod tag {
 
 /// Not DER, or not what was expected at this place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct NotDer;
+pub(crate) struct NotDer;
 
 /// One element: its tag, its content, and all of its bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Element<'a> {
-    pub(super) tag: u8,
-    pub(super) content: &'a [u8],
-    pub(super) raw: &'a [u8],
+pub(crate) struct Element<'a> {
+    pub(crate) tag: u8,
+    pub(crate) content: &'a [u8],
+    pub(crate) raw: &'a [u8],
 }
 
 /// What is left to read of some content.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The next element, whatever its tag.
-    pub(super) fn any(&mut self) -> Result<Element<'a>, NotDer> {
+    pub(crate) fn any(&mut self) -> Result<Element<'a>, NotDer> {
         let bytes = self.0;
         let (&tag, after_tag) = bytes.split_first().ok_or(NotDer)?;
         if tag & 0x1f == 0x1f {
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next element, which must have this tag.
-    pub(super) fn expect(&mut self, tag: u8) -> Result<Element<'a>, NotDer> {
+    pub(crate) fn expect(&mut self, tag: u8) -> Result<Element<'a>, NotDer> {
         let element = self.any()?;
         if element.tag == tag {
             Ok(element)
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next element if it has this tag.
-    pub(super) fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>, NotDer> {
+    pub(crate) fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>, NotDer> {
         if self.0.first() == Some(&tag) {
             self.any().map(Some)
         } else {
@@ -99,12 +99,12 @@ impl<'a> Reader<'a> {
     }
 
     /// The content of the next element, which must have this tag, as a reader.
-    pub(super) fn enter(&mut self, tag: u8) -> Result<Self, NotDer> {
+    pub(crate) fn enter(&mut self, tag: u8) -> Result<Self, NotDer> {
         Ok(Self(self.expect(tag)?.content))
     }
 
     /// An error unless everything was read.
-    pub(super) const fn end(&self) -> Result<(), NotDer> {
+    pub(crate) const fn end(&self) -> Result<(), NotDer> {
         if self.0.is_empty() {
             Ok(())
         } else {
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The whole of `bytes` as one element with this tag.
-pub(super) fn whole(bytes: &[u8], tag: u8) -> Result<Reader<'_>, NotDer> {
+pub(crate) fn whole(bytes: &[u8], tag: u8) -> Result<Reader<'_>, NotDer> {
     let mut reader = Reader::new(bytes);
     let inner = reader.enter(tag)?;
     reader.end()?;
@@ -122,7 +122,7 @@ pub(super) fn whole(bytes: &[u8], tag: u8) -> Result<Reader<'_>, NotDer> {
 }
 
 /// Appends a tag and the length of a content of `length` bytes.
-pub(super) fn write_header(out: &mut Vec<u8>, tag: u8, length: usize) {
+pub(crate) fn write_header(out: &mut Vec<u8>, tag: u8, length: usize) {
     out.push(tag);
     let octets = length.to_be_bytes();
     if length < 0x80 {

@@ -15,7 +15,7 @@ const WRITER: GeneralPurpose = base64::engine::general_purpose::STANDARD;
 
 /// Decodes base64 as protobuf JSON and Go read it: either alphabet, padding or none, line breaks
 /// passed over. The signed bytes are the decoded ones, so several spellings change nothing.
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     // Nearly everything is plain: looking for the exceptions first would cost more than decoding.
     STANDARD.decode(text).ok().or_else(|| decode_unusual(text))
 }
@@ -38,12 +38,12 @@ fn decode_unusual(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Encodes as standard padded base64.
-pub(super) fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     WRITER.encode(bytes)
 }
 
 /// Decodes lower- or upper-case hexadecimal text.
-pub(super) fn decode_hex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode_hex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;
     }
@@ -60,15 +60,15 @@ pub(super) fn decode_hex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// One PEM block: its label and its content.
-pub(super) struct Pem<'a> {
-    pub(super) label: &'a str,
-    pub(super) content: Vec<u8>,
+pub(crate) struct Pem<'a> {
+    pub(crate) label: &'a str,
+    pub(crate) content: Vec<u8>,
 }
 
 /// Reads PEM blocks (RFC 7468) with nothing but white space before, between and after them.
 ///
 /// Gives nothing for any other text, for an unended block and for headers inside of one.
-pub(super) fn pem(text: &str) -> Option<Vec<Pem<'_>>> {
+pub(crate) fn pem(text: &str) -> Option<Vec<Pem<'_>>> {
     const BEGIN: &str = "-----BEGIN ";
     const END: &str = "-----END ";
     const DASHES: &str = "-----";
@@ -88,9 +88,23 @@ pub(super) fn pem(text: &str) -> Option<Vec<Pem<'_>>> {
     Some(blocks)
 }
 
+/// Writes a PEM block: lines of 64 characters, and a line break at the end.
+#[cfg(feature = "net")]
+pub(crate) fn pem_of(label: &str, content: &[u8]) -> String {
+    let mut out = format!("-----BEGIN {label}-----\n");
+    for (place, character) in encode(content).chars().enumerate() {
+        if place > 0 && place.is_multiple_of(64) {
+            out.push('\n');
+        }
+        out.push(character);
+    }
+    out.push_str(&format!("\n-----END {label}-----\n"));
+    out
+}
+
 /// The one PEM block of a text that may have explanatory text before and after it (RFC 7468,
 /// section 2), as Go and OpenSSL read it. That text holds no second block and no part of one.
-pub(super) enum Embedded<'a> {
+pub(crate) enum Embedded<'a> {
     /// There is one block, and this is it.
     One(Pem<'a>),
     /// There is one block of this label, and it is malformed.
@@ -102,7 +116,7 @@ pub(super) enum Embedded<'a> {
 }
 
 /// Finds the one block.
-pub(super) fn embedded_pem(text: &str) -> Embedded<'_> {
+pub(crate) fn embedded_pem(text: &str) -> Embedded<'_> {
     const BEGIN: &str = "-----BEGIN ";
     const END: &str = "-----END ";
     let bare = |text: &str, mark: &str| text.matches(mark.trim_end()).count();
