@@ -22,6 +22,7 @@ mod sandbox_faults;
 mod sandbox_lies;
 mod sandbox_registry;
 mod sandbox_sigstore;
+mod services;
 mod signing;
 mod trust;
 mod world;
