@@ -20,8 +20,8 @@
 //! arguments. Without cargo features the crate consists of them alone and has no HTTP client and no
 //! async runtime in its tree. The rest talks to the world:
 //!
-//! * `transport`, `services`, `registry`: one HTTP set-up, and behind it TUF mirrors, and OCI
-//!   registries, layouts and archives.
+//! * `transport`, `services`, `registry`: one HTTP set-up, and behind it TUF mirrors and the services
+//!   that a signer asks, and OCI registries, layouts and archives.
 //! * `admit`: the whole path for one reference: resolve, collect, verify, decide, report.
 //! * `sign`: signatures and attestations for an image and everything in it, verified before they are
 //!   pushed.

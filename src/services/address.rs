@@ -100,7 +100,8 @@ impl Endpoint {
         Self(url)
     }
 
-    /// The last part of the path that a `Location` header names, if that is of this very origin.
+    /// The last part of the path that a `Location` header names, if that is of this very origin. The
+    /// rest of it leads nobody anywhere: what is asked is built from our own address.
     pub(super) fn last_of_location(&self, headers: &HeaderMap) -> Option<String> {
         let location = headers.get(reqwest::header::LOCATION)?.to_str().ok()?;
         let url = self.0.join(location).ok()?;

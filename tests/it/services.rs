@@ -26,6 +26,8 @@ use scgate::sandbox::mint::Content;
 use scgate::sandbox::mint::KeyKind;
 use scgate::sandbox::mint::SigningKey;
 use scgate::sandbox::mint::pae;
+use scgate::sandbox::server::Fault;
+use scgate::sandbox::server::FaultKind;
 use scgate::services::Client;
 use scgate::services::Endpoint;
 use scgate::services::Error;
@@ -130,13 +132,49 @@ impl World {
         v2::propose(&self.client(), &self.url(), proposal, &self.root).await
     }
 
-    /// Injects a fault, or several with blanks between.
-    fn inject(&self, faults: &str) {
-        for fault in faults.split(' ') {
-            self.sandbox.inject(fault.parse().unwrap());
-        }
+    fn inject(&self, fault: &str) {
+        self.sandbox.inject(fault.parse().unwrap());
+    }
+
+    /// Makes every request be answered so.
+    fn answer(&self, status: u16, body: &str) {
+        self.sandbox.inject(Fault::new(FaultKind::Status {
+            status,
+            retry_after: None,
+            body: Some(body.to_owned().into()),
+        }));
     }
 }
+
+/// What a service does wrong at a path, and the code of the refusal; none where it is asked again.
+const FAULTS: &[(&str, Option<DenyCode>)] = &[
+    ("status=429,path=PATH,times=1", None),
+    ("status=429,retry-after=1,path=PATH,times=1", None),
+    ("status=500,path=PATH,times=1", None),
+    ("status=503,path=PATH,times=2", None),
+    ("reset,path=PATH,times=1", None),
+    ("reset-in-body,path=PATH,times=1", None),
+    ("status=429,path=PATH", Some(DenyCode::ServiceRateLimited)),
+    ("status=500,path=PATH", Some(DenyCode::ServiceUnavailable)),
+    ("status=503,path=PATH", Some(DenyCode::ServiceUnavailable)),
+    ("reset,path=PATH", Some(DenyCode::ServiceUnavailable)),
+    ("status=400,path=PATH", Some(DenyCode::ServiceRefused)),
+    ("status=401,path=PATH", Some(DenyCode::ServiceRefused)),
+    ("status=403,path=PATH", Some(DenyCode::ServiceRefused)),
+    ("status=404,path=PATH", Some(DenyCode::ServiceRefused)),
+    ("status=405,path=PATH", Some(DenyCode::ServiceRefused)),
+    ("status=501,path=PATH", Some(DenyCode::ServiceRefused)),
+    ("status=202,path=PATH", Some(DenyCode::ServiceMalformed)),
+    (
+        "redirect=https://evil.test/,path=PATH",
+        Some(DenyCode::ServiceMalformed),
+    ),
+    ("html-ok,path=PATH", Some(DenyCode::ServiceMalformed)),
+    ("empty-ok,path=PATH", Some(DenyCode::ServiceMalformed)),
+    ("gzip,path=PATH", Some(DenyCode::ServiceMalformed)),
+    ("endless-body,path=PATH", Some(DenyCode::ServiceMalformed)),
+    ("endless-length,path=PATH", Some(DenyCode::ServiceMalformed)),
+];
 
 /// A signed statement about an image, before it is logged.
 struct Signed {
@@ -236,5 +274,40 @@ async fn what_the_services_give_is_a_signature() {
         let refused = other.verified(&world, &issued, &stamp, entry);
         assert_eq!(refused.unwrap_err(), DenyCode::LogEntryMismatch);
     }
+    world.sandbox.stop().await.unwrap();
+}
+
+/// Nobody answers: the deadline ends it, and no token or entry comes of it.
+#[tokio::test]
+async fn a_service_that_says_nothing_is_waited_for_until_the_deadline() {
+    let mut world = World::open().await;
+    let issued = world.certificate().await.unwrap();
+    let signed = Signed::new(&world.key, "a");
+    let verifier = Verifier::Certificate(&issued.leaf);
+    let hashed = v1::Proposal::HashedRekord {
+        digest: signed.digest(),
+        signature: &signed.signature,
+        verifier,
+    };
+    world.inject("hang");
+    world.patience = Duration::from_millis(300);
+    let late = DenyCode::DeadlineExceeded;
+    assert_eq!(code(world.certificate().await), late);
+    assert_eq!(code(world.stamp(b"x").await), late);
+    assert_eq!(code(world.propose1(&hashed).await), late);
+    world.sandbox.clear_faults();
+    world.patience = Duration::from_secs(30);
+    assert!(world.propose1(&hashed).await.is_ok());
+    world.sandbox.stop().await.unwrap();
+}
+
+/// Nobody listens there.
+#[tokio::test]
+async fn a_service_that_is_not_there_is_unavailable() {
+    let world = World::open().await;
+    let nowhere = Endpoint::parse("http://127.0.0.1:1024").unwrap();
+    let outcome = scgate::services::timestamp::stamp(&world.client(), &nowhere, b"x").await;
+    assert_eq!(code(outcome), DenyCode::ServiceUnavailable);
+    assert!(world.stamp(b"x").await.is_ok());
     world.sandbox.stop().await.unwrap();
 }

@@ -18,6 +18,7 @@ use crate::services::Endpoint;
 use crate::services::Error;
 use crate::services::Missing;
 use crate::services::Service;
+use crate::services::address::Query;
 use crate::services::client::Ask;
 use crate::services::oidc::Token;
 use crate::services::secret::Secret;
@@ -174,13 +175,11 @@ async fn discover(client: &Client<'_>, issuer: &Endpoint) -> Result<(Endpoint, E
     Ok((endpoint(&authorize)?, endpoint(&found.token_endpoint)?))
 }
 
-/// What is shown to the person comes from the issuer: pages on the web, and a short plain code.
+/// What is shown to the person comes from the issuer: pages reached by TLS, and a short plain code.
 fn prompt(ask: &Ask<'_>, granted: &Authorization, life: Duration) -> Result<Prompt, Error> {
     let page = |text: &str| {
-        let url = Url::parse(text).ok()?;
-        let is_web = matches!(url.scheme(), "https" | "http") && url.has_host();
-        let is_short = text.len() <= 2048 && url.username().is_empty() && url.password().is_none();
-        (is_web && is_short).then(|| url.to_string())
+        let page = Endpoint::read(text, Query::Allowed).ok()?;
+        Some(page.url().to_string())
     };
     let wrong = || ask.malformed("what it wants a person to see is not fit for that");
     let is_plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-';

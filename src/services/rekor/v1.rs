@@ -197,8 +197,8 @@ fn named_in(body: &[u8]) -> Option<String> {
         message: String,
     }
     let said: Said = crate::model::read_json(body).ok()?;
-    let words = said.message.split(|c: char| !c.is_ascii_alphanumeric());
-    let id = words.filter(|word| is_id(word)).last()?;
+    let mut words = said.message.split(|c: char| !c.is_ascii_alphanumeric());
+    let id = words.rfind(|word| is_id(word))?;
     Some(id.to_owned())
 }
 
