@@ -47,6 +47,9 @@ use scgate::sandbox::mint::Mint;
 use scgate::sandbox::mint::Order;
 use scgate::sandbox::mint::SigningKey;
 use scgate::sandbox::mint::der;
+use scgate::services::oidc::Rules;
+use scgate::services::oidc::Token;
+use scgate::services::signing_config::SigningConfig;
 use scgate::transport::Deadline;
 use scgate::transport::Settings;
 use scgate::transport::Transport;
@@ -74,6 +77,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("detached", detached),
     ("digest", digest),
     ("docker_config", docker_config),
+    ("identity_token", identity_token),
     ("index", index),
     ("layout_archive", layout_archive),
     ("layout_index", layout_index),
@@ -89,6 +93,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("reference", reference),
     ("referrers", referrers),
     ("sct_list", sct_list),
+    ("signing_config", signing_config),
     ("simple_signing", simple_signing),
     ("statement", statement),
     ("strict_json", json),
@@ -577,6 +582,41 @@ fn docker_config(data: &[u8]) -> bool {
         for credential in keyring.lookup(repository) {
             assert!(!credential.origin().is_empty());
         }
+    }
+    true
+}
+
+fn identity_token(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return false;
+    };
+    let Ok(token) = Token::parse(text) else {
+        return false;
+    };
+    // An address that was not verified is refused in the one as in the other.
+    assert_eq!(token.claimed().is_err(), token.subject_to_prove().is_err());
+    assert!(token.current(token.expires()).is_err());
+    assert!(
+        token
+            .audience()
+            .iter()
+            .all(|one| token.for_audience(one).is_ok())
+    );
+    // Only a claim that is there can be the reason to let somebody sign.
+    if token.issuer() == "https://token.actions.githubusercontent.com" {
+        let permitted = Rules::default().permit(&token).is_ok();
+        assert!(!permitted || token.claim("event_name").zip(token.claim("ref")).is_some());
+    }
+    true
+}
+
+fn signing_config(data: &[u8]) -> bool {
+    let Ok(config) = SigningConfig::parse(data, &LAB.limits) else {
+        return false;
+    };
+    if let Ok(services) = config.select(LAB.now) {
+        let logs = services.rekor();
+        assert!(logs.iter().all(|log| log.version == logs[0].version));
     }
     true
 }

@@ -1,0 +1,3 @@
+#![no_main]
+
+scgate_fuzz::fuzz!("signing_config");
