@@ -12,7 +12,7 @@ use crate::transport::Tls;
 const MAX: usize = 2048;
 
 /// The address of a service: `https://`, or `http://` on loopback. No password stands in it.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Endpoint(Url);
 
 /// Whether an address may end with a query.
@@ -121,6 +121,12 @@ impl fmt::Display for Endpoint {
     }
 }
 
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.to_string()).finish()
+    }
+}
+
 /// Whether a URL is of this machine: by number, or by the name that means nothing else.
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
@@ -183,6 +189,7 @@ mod tests {
         let asked = asked.asking("audience", "a b&c");
         assert_eq!(asked.url().query(), Some("v=2.0&x=&audience=a+b%26c"));
         assert_eq!(asked.to_string(), "https://a.test/t");
+        assert_eq!(format!("{asked:?}"), "Endpoint(\"https://a.test/t\")");
         let bare = Endpoint::parse("https://a.test/t").unwrap();
         let asked = bare.asking("audience", "sigstore");
         assert_eq!(asked.url().as_str(), "https://a.test/t?audience=sigstore");

@@ -188,7 +188,7 @@ pub enum Error {
         now: Timestamp,
     },
     /// There was no answer.
-    #[error("{service} gave no answer: {source}")]
+    #[error("{service} gave no answer that can be used: {source}")]
     Transport {
         /// The service.
         service: Service,

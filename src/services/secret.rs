@@ -38,9 +38,12 @@ const KNOWN_BY: usize = 8;
 /// like a JSON Web Token. A service that repeats what it was sent must not make an error show it.
 pub(super) fn scrubbed(text: &str, secret: Option<&Secret>) -> String {
     let mut text = text.to_owned();
-    let beginning = |secret: &Secret| secret.reveal().get(..KNOWN_BY).map(str::to_owned);
+    let marks = secret.map(|secret| {
+        let text = secret.reveal();
+        text.get(..KNOWN_BY).unwrap_or(text).to_owned()
+    });
+    let marks = marks.filter(|mark| !mark.is_empty());
     // Every JSON object begins so in base64.
-    let marks = secret.and_then(beginning);
     for mark in marks.iter().map(String::as_str).chain(["eyJ"]) {
         text = without(&text, mark);
     }
@@ -77,6 +80,9 @@ mod tests {
         ] {
             assert_eq!(scrubbed(said, Some(&secret)), expected);
         }
+        let short = Secret::new("abc".to_owned());
+        assert_eq!(scrubbed("an abc", Some(&short)), "an ***");
+        assert_eq!(scrubbed("abc", Some(&Secret::new(String::new()))), "abc");
         assert_eq!(format!("{secret:?}"), "***");
         let value = secret.authorization("Bearer").unwrap();
         assert!(!format!("{value:?}").contains("0123"));

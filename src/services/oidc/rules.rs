@@ -22,6 +22,9 @@ const GITHUB_EVENTS: &[&str] = &[
 /// parent may be a merge request's; so may what `chat` and others start, which nobody needs here.
 const GITLAB_SOURCES: &[&str] = &["api", "pipeline", "push", "schedule", "trigger", "web"];
 
+/// GitLab's sources that are merge requests.
+const GITLAB_MERGE: &[&str] = &["external_pull_request_event", "merge_request_event"];
+
 /// Where GitHub and GitLab keep what was proposed and not merged.
 const PROPOSED: &[&str] = &["refs/pull/", "refs/merge-requests/"];
 
@@ -80,16 +83,18 @@ impl Rules {
                  allows it)",
             ));
         }
+        // Whoever allows an event allows what comes with it, and no more than that.
+        let is_pull = is_named && event.starts_with("pull_request");
         for claim in ["head_ref", "base_ref"] {
             // Only runs for pull requests have them.
-            if let Some(value) = token.claim(claim).filter(|_| !is_named) {
+            if let Some(value) = token.claim(claim).filter(|_| !is_pull) {
                 return Err(forbidden(claim, value, "which only pull requests have"));
             }
         }
         Ok(Ref {
             claim: "ref",
             value: git_ref.to_owned(),
-            is_proposed: !is_named && is_proposed(git_ref),
+            is_proposed: !is_pull && is_proposed(git_ref),
         })
     }
 
@@ -112,7 +117,8 @@ impl Rules {
                 _ => ("ref", format!("refs/heads/{name}")),
             },
         };
-        let is_proposed = !is_named && is_proposed(&value);
+        let is_merge = is_named && GITLAB_MERGE.contains(&source);
+        let is_proposed = !is_merge && is_proposed(&value);
         Ok(Ref {
             claim,
             value,

@@ -150,6 +150,19 @@ fn events_and_refs_are_allowed_by_name() {
             "ref"
         );
     }
+    // An event that is allowed anyway, named once more, allows no more than before.
+    let push = github(event("push", "refs/pull/7/head"));
+    assert_eq!(told(&rules(&["push"], &[]), &push), "ref");
+    let mut run = event("workflow_run", "refs/heads/main");
+    assert_eq!(
+        told(&rules(&["workflow_run"], &[]), &github(run.clone())),
+        "ok"
+    );
+    run["head_ref"] = json!("feature");
+    assert_eq!(
+        told(&rules(&["workflow_run"], &[]), &github(run)),
+        "head_ref"
+    );
     let branch = |name: &str| github(event("push", &format!("refs/{name}")));
     let releases = rules(
         &[],
