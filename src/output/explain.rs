@@ -402,8 +402,8 @@ words! {
         "The predicate is not what the type demands.",
         "A report in another format (a plain Trivy JSON given as `vuln`), another file, or a file \
          that was cut.",
-        "Write the predicate in the format of the type (for `vuln`: `trivy image --format cosign- \
-         vuln`), or name the type that it is.";
+        "Write the predicate in the format of the type (for `vuln`: `trivy image --format \
+         cosign-vuln`), or name the type that it is.";
     EntryTooLarge:
         "The attestation is larger than the transparency log takes.",
         "Rekor v1 is sent the whole envelope, and the public instance drops what has more than a \
