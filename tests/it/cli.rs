@@ -16,11 +16,13 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 /// The identity that signed the samples, with its issuer.
-const IDENTITY: &str = "https://github.com/acme/shop/.github/workflows/release.yml@refs/heads/main";
-const ISSUER: &str = "https://token.actions.githubusercontent.com";
+pub(crate) const IDENTITY: &str =
+    "https://github.com/acme/shop/.github/workflows/release.yml@refs/heads/main";
+pub(crate) const ISSUER: &str = "https://token.actions.githubusercontent.com";
 /// The index in most of the samples.
 const INDEX: &str = "sha256:ece27c5cee9b6b8e9f0b7e48146b5096b7b9f7077268ba98148924b29c84c47e";
-const AMD64: &str = "sha256:63dc09bd56851863a59b8069fe67008b07987c746c975be0b82c88dc485203f7";
+pub(crate) const AMD64: &str =
+    "sha256:63dc09bd56851863a59b8069fe67008b07987c746c975be0b82c88dc485203f7";
 const ARM64: &str = "sha256:0e5ce9b9364fb6ec4b25709dba7d3ffd6d332cdbfd52e530d03fcdaece113089";
 
 /// The directory of what real cosign signed.

@@ -16,6 +16,7 @@ mod mutation;
 mod oracle;
 mod output;
 mod policy;
+mod predicate;
 mod registry;
 mod runner;
 mod sandbox_faults;
