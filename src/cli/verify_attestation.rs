@@ -18,20 +18,7 @@ use crate::policy::Decision;
 use crate::policy::Demand;
 use crate::policy::Judged;
 use crate::policy::Subject;
-
-/// cosign's short names (`--type` of `cosign attest`), with their predicate types.
-const SHORT_NAMES: &[(&str, &str)] = &[
-    ("custom", "https://cosign.sigstore.dev/attestation/v1"),
-    ("cyclonedx", "https://cyclonedx.org/bom"),
-    ("link", "https://in-toto.io/Link/v1"),
-    ("openvex", "https://openvex.dev/ns"),
-    ("slsaprovenance", "https://slsa.dev/provenance/v0.2"),
-    ("slsaprovenance02", "https://slsa.dev/provenance/v0.2"),
-    ("slsaprovenance1", "https://slsa.dev/provenance/v1"),
-    ("spdx", "https://spdx.dev/Document"),
-    ("spdxjson", "https://spdx.dev/Document"),
-    ("vuln", "https://cosign.sigstore.dev/attestation/vuln/v1"),
-];
+use crate::sign::PredicateType;
 
 /// Is there an attestation of this type by whom it must be? Prints what it says.
 ///
@@ -63,7 +50,7 @@ pub(super) struct VerifyAttestation {
 #[command(next_help_heading = "What must have been signed")]
 pub(super) struct PredicateFlags {
     /// The predicate type: custom, cyclonedx, link, openvex, slsaprovenance, slsaprovenance02,
-    /// slsaprovenance1, spdx, spdxjson, vuln, or a URI. Repeated, any of them will do.
+    /// slsaprovenance1, spdx, spdxjson, vsa, vuln, or a URI. Repeated, any of them will do.
     #[arg(long = "type", value_name = "TYPE", default_value = "custom")]
     types: Vec<String>,
 }
@@ -71,31 +58,18 @@ pub(super) struct PredicateFlags {
 impl PredicateFlags {
     /// The demand for such an attestation.
     pub(super) fn demand(&self) -> Result<Demand, UsageError> {
-        let resolve = |text: &String| {
-            let named = SHORT_NAMES.iter().find(|(name, _)| name == text);
-            match named {
-                Some((_, uri)) => Ok((*uri).to_owned()),
-                None if text.split_once(':').is_some_and(|(scheme, rest)| {
-                    !scheme.is_empty() && !rest.is_empty() && !text.contains(char::is_whitespace)
-                }) =>
-                {
-                    Ok(text.clone())
-                }
-                None => Err(UsageError::Value {
-                    flag: "--type",
-                    value: crate::model::printable(text),
-                    expected: "a type is a URI or one of custom, cyclonedx, link, openvex, \
-                               slsaprovenance, slsaprovenance02, slsaprovenance1, spdx, spdxjson, \
-                               vuln",
-                }),
-            }
-        };
         let mut predicate_types = Vec::new();
         for text in &self.types {
+            let kind = PredicateType::parse(text).map_err(|_| UsageError::Value {
+                flag: "--type",
+                value: crate::model::printable(text),
+                expected: "a type is a URI or one of custom, cyclonedx, link, openvex, \
+                           slsaprovenance, slsaprovenance02, slsaprovenance1, spdx, spdxjson, \
+                           vsa, vuln",
+            })?;
             // Two names may mean one type.
-            let uri = resolve(text)?;
-            if !predicate_types.contains(&uri) {
-                predicate_types.push(uri);
+            if !predicate_types.iter().any(|known| known == kind.uri()) {
+                predicate_types.push(kind.uri().to_owned());
             }
         }
         Ok(Demand::Attestation { predicate_types })
