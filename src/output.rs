@@ -8,6 +8,7 @@ mod cosign;
 mod explain;
 mod human;
 mod json;
+mod sheet;
 mod text;
 
 use std::io;

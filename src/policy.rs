@@ -215,6 +215,24 @@ impl Policy {
                 ));
             }
         }
+        self.is_stamped(signature)?;
+        Ok(signer)
+    }
+
+    /// Whether a signature counts before anybody asks whose it is and what it says: it existed at
+    /// the time that is asked about, and has the timestamp that is demanded.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] with the reason.
+    pub fn counts(&self, signature: &VerifiedSignature) -> Result<(), Refusal> {
+        if let Some(at) = self.rules.at {
+            existed(signature, at)?;
+        }
+        self.is_stamped(signature)
+    }
+
+    fn is_stamped(&self, signature: &VerifiedSignature) -> Result<(), Refusal> {
         let stamped = signature
             .times()
             .iter()
@@ -225,7 +243,7 @@ impl Policy {
                 "no RFC 3161 timestamp of a known authority".to_owned(),
             ));
         }
-        Ok(signer)
+        Ok(())
     }
 
     fn is_demanded(&self, signature: &VerifiedSignature) -> Result<(), Refusal> {

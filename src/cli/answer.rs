@@ -170,6 +170,22 @@ impl OutputFlags {
     }
 }
 
+impl OutputFlags {
+    /// Refuses the form of cosign's verdicts, for a command that gives none.
+    pub(super) fn without_verdict(&self) -> Result<(), UsageError> {
+        let of_cosign = |target: &&Target| target.format == Format::CosignJson;
+        match self.output.iter().find(of_cosign) {
+            Some(target) => Err(UsageError::Value {
+                flag: "--output",
+                value: crate::model::printable(&target.name),
+                expected: "that is the form of a verdict, and none is given here (give `text` or \
+                           `json`)",
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Whether a file lies in a directory that is read.
 fn is_inside(file: &Path, directory: &Path) -> bool {
     match (file.canonicalize(), directory.canonicalize()) {
@@ -226,11 +242,20 @@ impl Answers {
     /// Writes the reports to every place, the text to stderr when stdout has none. An answer that
     /// could not be written is none: it never ends as allowed.
     pub(super) fn write(self, reports: &[Report]) -> Outcome {
-        let outcome = outcome(reports);
+        let write = |format, look, to: &mut dyn Write| render(reports, format, look, to);
+        self.write_by(outcome(reports), write)
+    }
+
+    /// Writes something else than reports, that ends with this outcome.
+    pub(super) fn write_by(
+        self,
+        outcome: Outcome,
+        render: impl Fn(Format, Look, &mut dyn Write) -> io::Result<()>,
+    ) -> Outcome {
         let mut written = Ok(());
         for (format, path, file) in self.files {
             let mut to = BufWriter::new(file);
-            let done = render(reports, format, Look::default(), &mut to).and_then(|()| to.flush());
+            let done = render(format, Look::default(), &mut to).and_then(|()| to.flush());
             if let Err(error) = done {
                 say("error", &format!("`--output {}`: {error}", show(&path)));
                 written = Err(());
@@ -240,12 +265,12 @@ impl Answers {
             Some(format) => {
                 let look = look(self.color, &io::stdout());
                 let mut to = BufWriter::new(io::stdout().lock());
-                render(reports, format, look, &mut to).and_then(|()| to.flush())
+                render(format, look, &mut to).and_then(|()| to.flush())
             }
             None => {
                 let look = look(self.color, &io::stderr());
                 let mut to = BufWriter::new(io::stderr().lock());
-                render(reports, Format::Text, look, &mut to).and_then(|()| to.flush())
+                render(Format::Text, look, &mut to).and_then(|()| to.flush())
             }
         };
         if let Err(error) = done {

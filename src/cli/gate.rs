@@ -46,9 +46,9 @@ pub(super) struct Asked<'a> {
 impl Asked<'_> {
     /// The files that the flags name and that are read.
     pub(super) fn files(&self) -> Vec<PathBuf> {
-        let registry = &self.images.registry;
+        let registry = &self.images.place.registry;
         let files = [
-            &self.images.layout,
+            &self.images.place.layout,
             &self.identity.key,
             &self.trust.trusted_root,
             &registry.authfile,

@@ -25,9 +25,9 @@ const COSIGN_REPOSITORY: &str = "COSIGN_REPOSITORY";
 /// What may stand before `sha256-<64 digits>.sig` in a tag of at most 128 characters.
 const MAX_TAG_PREFIX: usize = 128 - 75;
 
-/// Which images, and what in them.
+/// Which images, and where they and their evidence lie.
 #[derive(Debug, clap::Args)]
-pub(super) struct ImageFlags {
+pub(super) struct PlaceFlags {
     /// Images: `NAME@DIGEST` or `NAME:TAG`; with `--layout` also a digest or a tag alone.
     #[arg(value_name = "REF|DIGEST", required_unless_present = "layout")]
     references: Vec<String>,
@@ -36,6 +36,30 @@ pub(super) struct ImageFlags {
     /// only image in it.
     #[arg(long, value_name = "PATH", help_heading = "Images")]
     pub(super) layout: Option<PathBuf>,
+
+    /// A repository that evidence lies in instead of the image's own. May be repeated.
+    #[arg(long, value_name = "REPOSITORY", help_heading = "Evidence")]
+    signature_repository: Vec<String>,
+
+    /// What stands before `sha256-` in the tags of signatures and attestations.
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        default_value = "",
+        hide_default_value = true
+    )]
+    #[arg(help_heading = "Evidence")]
+    attachment_tag_prefix: String,
+
+    #[command(flatten)]
+    pub(super) registry: RegistryFlags,
+}
+
+/// Which images, and what in them.
+#[derive(Debug, clap::Args)]
+pub(super) struct ImageFlags {
+    #[command(flatten)]
+    pub(super) place: PlaceFlags,
 
     /// Platforms that the image must have, as OS/ARCH[/VARIANT]; others are then not asked about.
     #[arg(long, value_name = "PLATFORM", help_heading = "Images")]
@@ -62,23 +86,6 @@ pub(super) struct ImageFlags {
     /// Read and verify all evidence, also what is not needed any more.
     #[arg(long, help_heading = "Evidence")]
     all_evidence: bool,
-
-    /// A repository that evidence lies in instead of the image's own. May be repeated.
-    #[arg(long, value_name = "REPOSITORY", help_heading = "Evidence")]
-    signature_repository: Vec<String>,
-
-    /// What stands before `sha256-` in the tags of signatures and attestations.
-    #[arg(
-        long,
-        value_name = "PREFIX",
-        default_value = "",
-        hide_default_value = true
-    )]
-    #[arg(help_heading = "Evidence")]
-    attachment_tag_prefix: String,
-
-    #[command(flatten)]
-    pub(super) registry: RegistryFlags,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -148,71 +155,15 @@ impl ImageFlags {
         least: Thoroughness,
         limits: &Limits,
     ) -> Result<Question, UsageError> {
-        let references = self
-            .references
-            .iter()
-            .map(|text| self.reference(text))
-            .collect::<Result<Vec<_>, _>>()?;
+        let references = self.place.references()?;
         let parent = self.parent_of(&references)?;
-        let scope = self.scope(least)?;
-        let (source, references) = match &self.layout {
-            Some(path) => {
-                self.registry.refuse_beside_layout()?;
-                let wrong = |source| UsageError::Layout { source };
-                if path.as_os_str() == "-" {
-                    return Err(UsageError::Stdin { flag: "--layout" });
-                }
-                let layout = Layout::open(path, limits).map_err(wrong)?;
-                let references = if references.is_empty() {
-                    vec![Reference::in_layout(None, None)]
-                } else {
-                    references
-                };
-                // Whoever names no image means the only one there is.
-                if references
-                    .iter()
-                    .any(|reference| reference.tag().is_none() && reference.digest().is_none())
-                {
-                    layout.only_image().map_err(wrong)?;
-                }
-                (Source::Layout(layout), references)
-            }
-            None => {
-                // Not those of `COSIGN_REPOSITORY`: a variable must not send a password elsewhere.
-                let named = self.named_repositories()?;
-                let images = references.iter().map(Reference::repository);
-                let hosts = images
-                    .chain(&named)
-                    .map(|repository| repository.host().to_owned())
-                    .collect();
-                let remote = self.registry.remote(hosts, limits)?;
-                (Source::Remote(remote), references)
-            }
+        let thoroughness = if self.all_evidence {
+            Thoroughness::Everything
+        } else {
+            least
         };
-        Ok(Question {
-            source,
-            references,
-            parent,
-            scope,
-        })
-    }
-
-    fn reference(&self, text: &str) -> Result<Reference, UsageError> {
-        let wrong = |source| UsageError::Reference {
-            text: crate::model::printable(text),
-            source,
-        };
-        match (&self.layout, digest::parse(text).transpose()?) {
-            (Some(_), Some(digest)) => Ok(Reference::in_layout(None, Some(digest))),
-            (None, Some(_)) => Err(UsageError::BareDigest {
-                text: crate::model::printable(text),
-            }),
-            (Some(_), None) if !text.contains(['/', ':', '@']) => {
-                let tagged = Reference::parse(&format!("layout/image:{text}")).map_err(wrong)?;
-                Ok(Reference::in_layout(tagged.tag().map(str::to_owned), None))
-            }
-            (_, None) => Reference::parse(text).map_err(wrong),
-        }
+        let question = self.place.question(references, thoroughness, limits)?;
+        Ok(Question { parent, ..question })
     }
 
     /// The digest of the index that is named as parent. A name before it must be the image's.
@@ -259,8 +210,84 @@ impl ImageFlags {
         }
         itself(digest)
     }
+}
 
-    fn scope(&self, least: Thoroughness) -> Result<Scope, UsageError> {
+impl PlaceFlags {
+    /// The references, parsed.
+    pub(super) fn references(&self) -> Result<Vec<Reference>, UsageError> {
+        let parse = |text: &String| self.reference(text);
+        self.references.iter().map(parse).collect()
+    }
+
+    /// Opens the source in which the references are asked about.
+    pub(super) fn question(
+        &self,
+        references: Vec<Reference>,
+        thoroughness: Thoroughness,
+        limits: &Limits,
+    ) -> Result<Question, UsageError> {
+        let scope = self.scope(thoroughness)?;
+        let (source, references) = match &self.layout {
+            Some(path) => {
+                self.registry.refuse_beside_layout()?;
+                let wrong = |source| UsageError::Layout { source };
+                if path.as_os_str() == "-" {
+                    return Err(UsageError::Stdin { flag: "--layout" });
+                }
+                let layout = Layout::open(path, limits).map_err(wrong)?;
+                let references = if references.is_empty() {
+                    vec![Reference::in_layout(None, None)]
+                } else {
+                    references
+                };
+                // Whoever names no image means the only one there is.
+                if references
+                    .iter()
+                    .any(|reference| reference.tag().is_none() && reference.digest().is_none())
+                {
+                    layout.only_image().map_err(wrong)?;
+                }
+                (Source::Layout(layout), references)
+            }
+            None => {
+                // Not those of `COSIGN_REPOSITORY`: a variable must not send a password elsewhere.
+                let named = self.named_repositories()?;
+                let images = references.iter().map(Reference::repository);
+                let hosts = images
+                    .chain(&named)
+                    .map(|repository| repository.host().to_owned())
+                    .collect();
+                let remote = self.registry.remote(hosts, limits)?;
+                (Source::Remote(remote), references)
+            }
+        };
+        Ok(Question {
+            source,
+            references,
+            parent: None,
+            scope,
+        })
+    }
+
+    fn reference(&self, text: &str) -> Result<Reference, UsageError> {
+        let wrong = |source| UsageError::Reference {
+            text: crate::model::printable(text),
+            source,
+        };
+        match (&self.layout, digest::parse(text).transpose()?) {
+            (Some(_), Some(digest)) => Ok(Reference::in_layout(None, Some(digest))),
+            (None, Some(_)) => Err(UsageError::BareDigest {
+                text: crate::model::printable(text),
+            }),
+            (Some(_), None) if !text.contains(['/', ':', '@']) => {
+                let tagged = Reference::parse(&format!("layout/image:{text}")).map_err(wrong)?;
+                Ok(Reference::in_layout(tagged.tag().map(str::to_owned), None))
+            }
+            (_, None) => Reference::parse(text).map_err(wrong),
+        }
+    }
+
+    fn scope(&self, thoroughness: Thoroughness) -> Result<Scope, UsageError> {
         let mut search = Search::default();
         let prefix = &self.attachment_tag_prefix;
         if !prefix.is_empty() {
@@ -276,11 +303,7 @@ impl ImageFlags {
             search.tag_prefix.clone_from(prefix);
         }
         Ok(Scope {
-            thoroughness: if self.all_evidence {
-                Thoroughness::Everything
-            } else {
-                least
-            },
+            thoroughness,
             signature_repositories: self.signature_repositories()?,
             search,
         })

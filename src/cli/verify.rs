@@ -69,7 +69,12 @@ impl Verify {
         let (gate, question, grounds) =
             asked.prepare(Demand::Signature, annotations, Thoroughness::UntilProven)?;
         let answers = self.output.open(Some(Format::Text), &asked.files())?;
-        let reports = admit(&gate, &question, &grounds, self.images.registry.timeout)?;
+        let reports = admit(
+            &gate,
+            &question,
+            &grounds,
+            self.images.place.registry.timeout,
+        )?;
         Ok(answers.write(&reports))
     }
 }

@@ -91,7 +91,12 @@ impl VerifyAttestation {
             Thoroughness::EverythingAsked,
         )?;
         let answers = self.output.open(None, &asked.files())?;
-        let reports = admit(&gate, &question, &grounds, self.images.registry.timeout)?;
+        let reports = admit(
+            &gate,
+            &question,
+            &grounds,
+            self.images.place.registry.timeout,
+        )?;
         let takes_stdout = answers.take_stdout();
         let outcome = answers.write(&reports);
         if takes_stdout || outcome != Outcome::Allowed {

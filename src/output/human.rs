@@ -17,9 +17,12 @@ use crate::model::Digest;
 use crate::model::Outcome as Kind;
 use crate::model::San;
 use crate::model::Timestamp;
-use crate::output::Colour;
 use crate::output::Look;
 use crate::output::explain;
+use crate::output::sheet::INDENT;
+use crate::output::sheet::LABEL;
+use crate::output::sheet::Sheet;
+use crate::output::sheet::Tone;
 use crate::output::text;
 use crate::policy::Decision;
 use crate::policy::Denial;
@@ -36,11 +39,6 @@ use crate::verify::Signer;
 use crate::verify::TimeSource;
 use crate::verify::VerifiedSignature;
 
-/// Columns before a label, and columns of a label. With them a SHA-256 digest ends in column 80.
-const INDENT: usize = 2;
-const LABEL: usize = 6;
-/// Below this sentences are not wrapped any narrower.
-const NARROWEST: usize = 40;
 /// Hexadecimal digits of a short digest, at least.
 const SHORT: usize = 12;
 /// Annotations that are listed for one signature; whoever signs chooses how many there are.
@@ -51,11 +49,10 @@ pub(super) fn render(reports: &[Report], look: Look, to: &mut dyn Write) -> io::
         let mut page = Page {
             report,
             short: short_length(report),
-            look,
-            to: &mut *to,
+            sheet: Sheet::new(look, &mut *to),
         };
         if at > 0 {
-            page.blank()?;
+            page.sheet.blank()?;
         }
         page.report()?;
     }
@@ -74,16 +71,6 @@ pub(super) fn render(reports: &[Report], look: Look, to: &mut dyn Write) -> io::
         )?;
     }
     Ok(())
-}
-
-/// What a text says, for those who see colour.
-#[derive(Clone, Copy)]
-enum Tone {
-    Bad,
-    Good,
-    Open,
-    Plain,
-    Title,
 }
 
 /// What became of one manifest.
@@ -118,8 +105,7 @@ impl Status {
 struct Page<'a> {
     report: &'a Report,
     short: usize,
-    look: Look,
-    to: &'a mut dyn Write,
+    sheet: Sheet<'a>,
 }
 
 impl Page<'_> {
@@ -127,7 +113,7 @@ impl Page<'_> {
         self.head()?;
         let subjects = &self.report.evidence.subjects;
         if subjects.len() > 1 || self.report.evidence.parent.is_some() {
-            self.blank()?;
+            self.sheet.blank()?;
             self.table()?;
         }
         for (at, subject) in subjects.iter().enumerate() {
@@ -139,32 +125,35 @@ impl Page<'_> {
                 continue;
             }
             let what = what(subject, &self.report.target);
-            self.blank()?;
+            self.sheet.blank()?;
             if subjects.len() == 1 {
                 // The verdict above is about nothing else.
-                let title = self.paint(&format!("evidence about the {what}"), Tone::Title);
-                writeln!(self.to, "{title}")?;
+                let title = self
+                    .sheet
+                    .paint(&format!("evidence about the {what}"), Tone::Title);
+                writeln!(self.sheet.to, "{title}")?;
             } else {
                 let (word, tone) = Status::of(self.report, at).word();
                 let title = format!("{what} {}", self.shortened(&subject.digest));
-                let title = self.paint(&title, Tone::Title);
-                let word = self.paint(word, tone);
-                writeln!(self.to, "{title}: {word}")?;
-                self.field("digest", &subject.digest.to_string())?;
+                let title = self.sheet.paint(&title, Tone::Title);
+                let word = self.sheet.paint(word, tone);
+                writeln!(self.sheet.to, "{title}: {word}")?;
+                self.sheet.field("digest", &subject.digest.to_string())?;
             }
             self.evidence(subject)?;
         }
         if let Some(parent) = &self.report.evidence.parent {
-            self.blank()?;
+            self.sheet.blank()?;
             let lists = if parent.lists_image {
                 "lists the image"
             } else {
                 "does not list the image"
             };
             let title = format!("parent index {}", self.shortened(&parent.subject.digest));
-            let title = self.paint(&title, Tone::Title);
-            writeln!(self.to, "{title}: {lists}")?;
-            self.field("digest", &parent.subject.digest.to_string())?;
+            let title = self.sheet.paint(&title, Tone::Title);
+            writeln!(self.sheet.to, "{title}: {lists}")?;
+            self.sheet
+                .field("digest", &parent.subject.digest.to_string())?;
             self.evidence(&parent.subject)?;
         }
         match &self.report.decision {
@@ -172,10 +161,10 @@ impl Page<'_> {
             Decision::Deny(denials) => self.why(denials),
             Decision::Undecided(denials) => {
                 self.why(denials)?;
-                self.blank()?;
+                self.sheet.blank()?;
                 // Rules of scgate's own give the same answer every time.
                 let own_rules = |denial: &Denial| denial.code == DenyCode::RegistryRefused;
-                self.prose(
+                self.sheet.prose(
                     0,
                     if denials.iter().all(own_rules) {
                         "Nothing was refused, but something that is needed could not be read: this \
@@ -197,35 +186,37 @@ impl Page<'_> {
             Outcome::Deny => ("DENY", Tone::Bad),
             Outcome::Undecided => ("UNDECIDED", Tone::Open),
         };
-        let word = self.paint(word, tone);
+        let word = self.sheet.paint(word, tone);
         let target = target(&report.target);
-        writeln!(self.to, "{word} {target}")?;
+        writeln!(self.sheet.to, "{word} {target}")?;
         if let Target::File { digest, .. } = &report.target {
-            self.field("digest", &digest.to_string())?;
+            self.sheet.field("digest", &digest.to_string())?;
         }
         for relaxation in &report.relaxed {
-            let loud = self.paint(&format!("RELAXED: {relaxation}"), Tone::Bad);
-            writeln!(self.to, "{:INDENT$}{loud}", "")?;
+            let loud = self
+                .sheet
+                .paint(&format!("RELAXED: {relaxation}"), Tone::Bad);
+            writeln!(self.sheet.to, "{:INDENT$}{loud}", "")?;
         }
         if let Some(at) = report.policy.at() {
-            let loud = self.paint(&format!("AS OF {at}"), Tone::Open);
-            writeln!(self.to, "{:INDENT$}{loud}", "")?;
-            self.prose(
+            let loud = self.sheet.paint(&format!("AS OF {at}"), Tone::Open);
+            writeln!(self.sheet.to, "{:INDENT$}{loud}", "")?;
+            self.sheet.prose(
                 INDENT,
                 "What was signed later does not count; listings and tags are those of today.",
             )?;
         }
         for warning in &report.evidence.warnings {
-            self.prose(INDENT, &format!("WARNING: {warning}"))?;
+            self.sheet.prose(INDENT, &format!("WARNING: {warning}"))?;
         }
-        self.sentence("policy", report.policy.name())?;
-        self.sentence("demand", &demand(report))?;
+        self.sheet.sentence("policy", report.policy.name())?;
+        self.sheet.sentence("demand", &demand(report))?;
         if let Some(root) = &report.root {
             let root = format!("{} (trust root)", self.shortened(root));
-            self.sentence("root", &root)?;
+            self.sheet.sentence("root", &root)?;
         }
         let now = Timestamp::from_unix_seconds(report.now.unix_seconds()).unwrap_or(report.now);
-        self.sentence("asked", &now.to_string())
+        self.sheet.sentence("asked", &now.to_string())
     }
 
     /// One line for each manifest.
@@ -243,33 +234,39 @@ impl Page<'_> {
             "{:INDENT$}{:first$}  {:second$}  {:9}  evidence",
             "", "manifest", "what", "status"
         );
-        let title = self.paint(&title, Tone::Title);
-        writeln!(self.to, "{title}")?;
+        let title = self.sheet.paint(&title, Tone::Title);
+        writeln!(self.sheet.to, "{title}")?;
         for (at, (subject, what)) in subjects.iter().zip(whats).enumerate() {
             let status = Status::of(report, at);
             let by = match &status {
-                Status::Met(proven) => self.rests_on(proven, self.width(left)),
+                Status::Met(proven) => self.rests_on(proven, self.sheet.width(left)),
                 Status::Unmet(denial) => denial.code.name().to_owned(),
-                Status::NotAsked => accepted(report, subject, self.width(left)).unwrap_or_default(),
+                Status::NotAsked => {
+                    accepted(report, subject, self.sheet.width(left)).unwrap_or_default()
+                }
             };
             let (word, tone) = status.word();
             let digest = self.shortened(&subject.digest);
-            write!(self.to, "{:INDENT$}{digest:first$}  {what:second$}  ", "")?;
+            write!(
+                self.sheet.to,
+                "{:INDENT$}{digest:first$}  {what:second$}  ",
+                ""
+            )?;
             if what.chars().count() > second {
-                write!(self.to, "\n{:indent$}  ", "")?;
+                write!(self.sheet.to, "\n{:indent$}  ", "")?;
             }
-            let painted = self.paint(word, tone);
+            let painted = self.sheet.paint(word, tone);
             if by.is_empty() {
-                writeln!(self.to, "{painted}")?;
+                writeln!(self.sheet.to, "{painted}")?;
                 continue;
             }
             let gap = 9_usize.saturating_sub(word.len());
-            let lines = text::wrap(&by, self.width(left));
+            let lines = text::wrap(&by, self.sheet.width(left));
             let mut lines = lines.iter();
             let begin = lines.next().map_or("", String::as_str);
-            writeln!(self.to, "{painted}{:gap$}  {begin}", "")?;
+            writeln!(self.sheet.to, "{painted}{:gap$}  {begin}", "")?;
             for line in lines {
-                writeln!(self.to, "{:left$}{line}", "")?;
+                writeln!(self.sheet.to, "{:left$}{line}", "")?;
             }
         }
         Ok(())
@@ -295,7 +292,7 @@ impl Page<'_> {
         }
         if subject.not_examined > 0 {
             let count = format!("{:INDENT$}not examined: {}", "", subject.not_examined);
-            writeln!(self.to, "{count}")?;
+            writeln!(self.sheet.to, "{count}")?;
         }
         Ok(())
     }
@@ -304,29 +301,38 @@ impl Page<'_> {
         let label = format!("[{number}]");
         match self.report.policy.judge(finding) {
             Judged::Accepted(by) => {
-                let verdict = self.paint("accepted", Tone::Good);
+                let verdict = self.sheet.paint("accepted", Tone::Good);
                 let by = text::sentence(&by);
                 let left = INDENT + LABEL + 1;
-                if left + "accepted by ".len() + by.chars().count() <= self.look.width {
-                    writeln!(self.to, "{:INDENT$}{label:LABEL$} {verdict} by {by}", "")?;
+                if left + "accepted by ".len() + by.chars().count() <= self.sheet.look.width {
+                    writeln!(
+                        self.sheet.to,
+                        "{:INDENT$}{label:LABEL$} {verdict} by {by}",
+                        ""
+                    )?;
                 } else {
-                    writeln!(self.to, "{:INDENT$}{label:LABEL$} {verdict}", "")?;
-                    self.sentence("by", &by)?;
+                    writeln!(self.sheet.to, "{:INDENT$}{label:LABEL$} {verdict}", "")?;
+                    self.sheet.sentence("by", &by)?;
                 }
             }
             Judged::Refused(refusal) => {
-                let verdict = self.paint("refused", Tone::Bad);
+                let verdict = self.sheet.paint("refused", Tone::Bad);
                 let code = refusal.code.name();
-                writeln!(self.to, "{:INDENT$}{label:LABEL$} {verdict}: {code}", "")?;
-                self.sentence("reason", &refusal.found)?;
+                writeln!(
+                    self.sheet.to,
+                    "{:INDENT$}{label:LABEL$} {verdict}: {code}",
+                    ""
+                )?;
+                self.sheet.sentence("reason", &refusal.found)?;
             }
         }
         let layout = finding.layout.map_or("unknown", |layout| layout.name());
-        self.sentence("layout", &format!("{layout}, found by {}", finding.way))?;
+        self.sheet
+            .sentence("layout", &format!("{layout}, found by {}", finding.way))?;
         match &finding.proof {
             Ok(signature) => self.signature(signature),
             Err(_) => {
-                self.field("holder", &finding.holder.to_string())?;
+                self.sheet.field("holder", &finding.holder.to_string())?;
                 match &finding.claimed {
                     Some(claimed) => self.claimed(claimed),
                     None => Ok(()),
@@ -340,14 +346,16 @@ impl Page<'_> {
         let Signer::Certificate { identity, .. } = &claimed.signer else {
             return Ok(());
         };
-        self.sentence("says", "of itself, and nothing vouches for it:")?;
-        self.field("signer", &text::name(identity.san.value()))?;
-        self.field("issuer", &text::name(&identity.issuer))?;
+        self.sheet
+            .sentence("says", "of itself, and nothing vouches for it:")?;
+        self.sheet
+            .field("signer", &text::name(identity.san.value()))?;
+        self.sheet.field("issuer", &text::name(&identity.issuer))?;
         for time in &claimed.times {
-            self.field("signed", &time.to_string())?;
+            self.sheet.field("signed", &time.to_string())?;
         }
         for index in &claimed.log_indexes {
-            self.field("log", &format!("entry {index}"))?;
+            self.sheet.field("log", &format!("entry {index}"))?;
         }
         Ok(())
     }
@@ -355,15 +363,15 @@ impl Page<'_> {
     /// What is proven about a signature.
     fn signature(&mut self, signature: &VerifiedSignature) -> io::Result<()> {
         match signature.signer() {
-            Signer::Key(id) => self.field("key", &id.to_string())?,
+            Signer::Key(id) => self.sheet.field("key", &id.to_string())?,
             Signer::Certificate { identity, .. } => {
                 let label = match &identity.san {
                     San::Email(_) => "email",
                     San::OtherName(_) => "user",
                     San::Uri(_) => "signer",
                 };
-                self.field(label, &text::name(identity.san.value()))?;
-                self.field("issuer", &text::name(&identity.issuer))?;
+                self.sheet.field(label, &text::name(identity.san.value()))?;
+                self.sheet.field("issuer", &text::name(&identity.issuer))?;
                 let main = [
                     (
                         "repository",
@@ -383,7 +391,8 @@ impl Page<'_> {
                 for (name, claim, deprecated) in main {
                     let claims = &identity.claims;
                     if let Some(value) = claims.get(claim).or_else(|| claims.get(deprecated)) {
-                        self.field(label, &format!("{name} {}", text::name(value)))?;
+                        self.sheet
+                            .field(label, &format!("{name} {}", text::name(value)))?;
                         label = "";
                     }
                 }
@@ -392,10 +401,10 @@ impl Page<'_> {
         if !signature.is_signature()
             && let Some(predicate) = signature.predicate_type()
         {
-            self.field("type", &text::name(predicate))?;
+            self.sheet.field("type", &text::name(predicate))?;
         }
         if let Some(named) = signature.docker_reference() {
-            self.field("named", &text::name(named))?;
+            self.sheet.field("named", &text::name(named))?;
         }
         let annotations = signature.annotations().into_iter().flatten();
         let mut label = "notes";
@@ -404,12 +413,12 @@ impl Page<'_> {
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_owned);
             let note = crate::model::printable(&format!("{name}={value}"));
-            self.sentence(label, &note)?;
+            self.sheet.sentence(label, &note)?;
             label = "";
         }
         let more = annotations.count().saturating_sub(ANNOTATIONS);
         if more > 0 {
-            self.sentence("", &format!("and {more} more"))?;
+            self.sheet.sentence("", &format!("and {more} more"))?;
         }
         let mut label = "signed";
         for time in signature.times() {
@@ -417,11 +426,13 @@ impl Page<'_> {
                 TimeSource::LogPromise => "the log's promise",
                 TimeSource::Timestamp => "timestamp authority",
             };
-            self.sentence(label, &format!("{} ({source})", time.time))?;
+            self.sheet
+                .sentence(label, &format!("{} ({source})", time.time))?;
             label = "";
         }
         if signature.times().is_empty() {
-            self.sentence(label, "at a time that nothing proves")?;
+            self.sheet
+                .sentence(label, "at a time that nothing proves")?;
         }
         let mut label = "log";
         for entry in signature.logs() {
@@ -430,16 +441,16 @@ impl Page<'_> {
                 LogEvidence::Promised => "promised",
             };
             let log = self.shortened(&entry.log);
-            self.sentence(
+            self.sheet.sentence(
                 label,
                 &format!("entry {} of {log}, {evidence}", entry.index),
             )?;
             label = "";
         }
         if signature.logs().is_empty() {
-            self.sentence(label, "none")?;
+            self.sheet.sentence(label, "none")?;
         }
-        self.field("proof", &signature.evidence().to_string())
+        self.sheet.field("proof", &signature.evidence().to_string())
     }
 
     fn gap(&mut self, gap: &Refusal) -> io::Result<()> {
@@ -447,9 +458,9 @@ impl Page<'_> {
             Kind::Deny => ("refused", Tone::Bad),
             Kind::Undecided => ("not read", Tone::Open),
         };
-        let what = self.paint(what, tone);
-        writeln!(self.to, "{:INDENT$}{what}: {}", "", gap.code.name())?;
-        self.sentence("reason", &gap.found)
+        let what = self.sheet.paint(what, tone);
+        writeln!(self.sheet.to, "{:INDENT$}{what}: {}", "", gap.code.name())?;
+        self.sheet.sentence("reason", &gap.found)
     }
 
     /// The reasons, each with all manifests that it is about.
@@ -467,9 +478,11 @@ impl Page<'_> {
         }
         let mut remedied: BTreeSet<DenyCode> = BTreeSet::new();
         for (denial, about) in told {
-            self.blank()?;
-            let title = self.paint(&format!("why: {}", denial.code), Tone::Title);
-            writeln!(self.to, "{title}")?;
+            self.sheet.blank()?;
+            let title = self
+                .sheet
+                .paint(&format!("why: {}", denial.code), Tone::Title);
+            writeln!(self.sheet.to, "{title}")?;
             let mut label = "about";
             for digest in &about {
                 let subjects = &self.report.evidence.subjects;
@@ -478,73 +491,19 @@ impl Page<'_> {
                 };
                 let what = what(subject, &self.report.target);
                 let short = self.shortened(digest);
-                self.field(label, &format!("{what} {short}"))?;
+                self.sheet.field(label, &format!("{what} {short}"))?;
                 label = "";
             }
-            self.sentence("found", &denial.found)?;
-            self.sentence("demand", &denial.requirement)?;
+            self.sheet.sentence("found", &denial.found)?;
+            self.sheet.sentence("demand", &denial.requirement)?;
             if remedied.insert(denial.code) {
-                self.sentence("means", explain::meaning(denial.code))?;
-                self.sentence("remedy", explain::remedy(denial.code))?;
+                self.sheet
+                    .sentence("means", explain::meaning(denial.code))?;
+                self.sheet
+                    .sentence("remedy", explain::remedy(denial.code))?;
             }
         }
         Ok(())
-    }
-
-    fn blank(&mut self) -> io::Result<()> {
-        writeln!(self.to)
-    }
-
-    /// A label and a name, which is never broken. Where it fits only without the label, it has the
-    /// next line.
-    fn field(&mut self, label: &str, value: &str) -> io::Result<()> {
-        let length = value.chars().count();
-        let left = INDENT + LABEL + 1;
-        if left + length > self.look.width && 2 * INDENT + length <= self.look.width {
-            if !label.is_empty() {
-                writeln!(self.to, "{:INDENT$}{label}", "")?;
-            }
-            return writeln!(self.to, "{:INDENT$}{:INDENT$}{value}", "", "");
-        }
-        writeln!(self.to, "{:INDENT$}{label:LABEL$} {value}", "")
-    }
-
-    /// A label and a sentence.
-    fn sentence(&mut self, label: &str, value: &str) -> io::Result<()> {
-        let left = INDENT + LABEL + 1;
-        let mut label = label;
-        for line in text::wrap(&text::sentence(value), self.width(left)) {
-            writeln!(self.to, "{:INDENT$}{label:LABEL$} {line}", "")?;
-            label = "";
-        }
-        Ok(())
-    }
-
-    fn prose(&mut self, left: usize, value: &str) -> io::Result<()> {
-        for line in text::wrap(value, self.width(left)) {
-            writeln!(self.to, "{:left$}{line}", "")?;
-        }
-        Ok(())
-    }
-
-    /// Columns that are left of a line.
-    fn width(&self, left: usize) -> usize {
-        self.look.width.max(NARROWEST).saturating_sub(left).max(16)
-    }
-
-    fn paint(&self, text: &str, tone: Tone) -> String {
-        // ECMA-48, 8.3.117 (SGR).
-        let code = match tone {
-            Tone::Bad => "1;31",
-            Tone::Good => "1;32",
-            Tone::Open => "1;33",
-            Tone::Plain => return text.to_owned(),
-            Tone::Title => "1",
-        };
-        match self.look.colour {
-            Colour::Always => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
-            Colour::Never => text.to_owned(),
-        }
     }
 
     fn shortened(&self, digest: &Digest) -> String {
