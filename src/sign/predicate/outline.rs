@@ -94,7 +94,7 @@ pub(super) enum Outline<'a> {
     List,
     Null,
     /// The members with known names.
-    Object(Vec<(Name, Outline<'a>)>),
+    Object(Vec<(Name, Self)>),
     Text(Cow<'a, str>),
     /// A number or a truth value.
     Value,
