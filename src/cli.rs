@@ -18,6 +18,7 @@ mod registry;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod source;
+mod tree;
 mod trust;
 mod trust_root;
 mod verify;
@@ -80,6 +81,12 @@ enum Command {
     VerifyBlob(Box<verify_blob::VerifyBlob>),
     /// Is there a statement of this type about the file, by whom it must be?
     VerifyBlobAttestation(Box<verify_blob::VerifyBlobAttestation>),
+    /// All evidence of an image: who signed it, how old it is, and which platform lacks what.
+    ///
+    /// Not a verdict: no policy is asked, so whoever signed is shown. Exit codes: 0 shown whole, 1
+    /// the image or a part of it is not there or is more than can be read, 3 the world failed and
+    /// there may be more.
+    Tree(Box<tree::ShowTree>),
     /// A whole Sigstore and a registry on loopback, in this process.
     #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::Sandbox>),
@@ -114,6 +121,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::VerifyAttestation(asked) => asked.run(),
         Command::VerifyBlob(asked) => asked.run(),
         Command::VerifyBlobAttestation(asked) => asked.run(),
+        Command::Tree(asked) => asked.run(),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(asked) => asked.run(),
         Command::Trust(asked) => asked.run(),

@@ -10,6 +10,7 @@ mod human;
 mod json;
 mod sheet;
 mod text;
+mod tree;
 
 use std::io;
 use std::io::Write;
@@ -17,6 +18,7 @@ use std::io::Write;
 pub use explain::cause;
 pub use explain::meaning;
 pub use explain::remedy;
+pub use tree::Tree;
 
 use crate::admit::Report;
 

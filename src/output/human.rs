@@ -192,20 +192,7 @@ impl Page<'_> {
         if let Target::File { digest, .. } = &report.target {
             self.sheet.field("digest", &digest.to_string())?;
         }
-        for relaxation in &report.relaxed {
-            let loud = self
-                .sheet
-                .paint(&format!("RELAXED: {relaxation}"), Tone::Bad);
-            writeln!(self.sheet.to, "{:INDENT$}{loud}", "")?;
-        }
-        if let Some(at) = report.policy.at() {
-            let loud = self.sheet.paint(&format!("AS OF {at}"), Tone::Open);
-            writeln!(self.sheet.to, "{:INDENT$}{loud}", "")?;
-            self.sheet.prose(
-                INDENT,
-                "What was signed later does not count; listings and tags are those of today.",
-            )?;
-        }
+        relaxations(report, &mut self.sheet)?;
         for warning in &report.evidence.warnings {
             self.sheet.prose(INDENT, &format!("WARNING: {warning}"))?;
         }
@@ -513,9 +500,26 @@ impl Page<'_> {
     }
 }
 
+/// What was not as strict as usual, and that another time than now is asked about.
+pub(super) fn relaxations(report: &Report, sheet: &mut Sheet<'_>) -> io::Result<()> {
+    for relaxation in &report.relaxed {
+        let loud = sheet.paint(&format!("RELAXED: {relaxation}"), Tone::Bad);
+        writeln!(sheet.to, "{:INDENT$}{loud}", "")?;
+    }
+    if let Some(at) = report.policy.at() {
+        let loud = sheet.paint(&format!("AS OF {at}"), Tone::Open);
+        writeln!(sheet.to, "{:INDENT$}{loud}", "")?;
+        sheet.prose(
+            INDENT,
+            "What was signed later does not count; listings and tags are those of today.",
+        )?;
+    }
+    Ok(())
+}
+
 /// How many digits it takes to tell the digests of a report apart: whoever makes two images can make
 /// the first digits of their digests equal.
-fn short_length(report: &Report) -> usize {
+pub(super) fn short_length(report: &Report) -> usize {
     let evidence = &report.evidence;
     let parent = evidence.parent.as_ref().map(|parent| &parent.subject);
     let subjects = evidence.subjects.iter().chain(parent);
@@ -541,7 +545,7 @@ fn short_length(report: &Report) -> usize {
     length
 }
 
-fn target(target: &Target) -> String {
+pub(super) fn target(target: &Target) -> String {
     match target {
         Target::File { name, .. } => format!("file {}", text::sentence(name)),
         Target::Image { reference, digest } => match digest {
@@ -553,7 +557,7 @@ fn target(target: &Target) -> String {
     }
 }
 
-fn what(subject: &Subject, target: &Target) -> String {
+pub(super) fn what(subject: &Subject, target: &Target) -> String {
     match (&subject.role, target) {
         (Role::Attestation, _) => "attestation".to_owned(),
         (Role::Image(Some(platform)), _) => text::name(&platform.to_string()),

@@ -7,6 +7,7 @@ mod flags;
 mod network;
 mod samples;
 mod sandbox;
+mod tree;
 mod trust;
 mod usage;
 

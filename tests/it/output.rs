@@ -5,6 +5,7 @@
 //! fixed. `BLESS=1` writes the files anew.
 
 mod schema;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::fs;
