@@ -1,8 +1,10 @@
-//! Where images and their evidence lie: an OCI registry, or an OCI layout on disk.
+//! Where images and their evidence lie, and where evidence is written: an OCI registry, or an OCI
+//! layout on disk.
 //!
 //! Every manifest and blob that leaves here has the digest it was asked by. That something is not
 //! there is said only on a true 404 (or its likeness on disk); everything else is an [`Error`] with
-//! its own reason, never an empty list. Start with [`Source`].
+//! its own reason, never an empty list. What is written is found again before it counts as written.
+//! Start with [`Source`].
 
 mod archive;
 mod auth;
@@ -13,10 +15,12 @@ mod keyring;
 mod layout;
 mod link;
 mod listing;
+mod plan;
 mod remote;
 mod session;
 mod store;
 mod token;
+mod writer;
 
 pub use error::Asked;
 pub use error::Error;
@@ -36,6 +40,10 @@ pub use listing::Way;
 pub use remote::Hosts;
 pub use remote::Remote;
 pub use remote::RemoteSettings;
+pub use writer::Listed;
+pub use writer::Mounted;
+pub use writer::NewLayer;
+pub use writer::Writer;
 
 use bytes::Bytes;
 

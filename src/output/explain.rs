@@ -427,8 +427,8 @@ words! {
          image.";
     RegistryForbidden:
         "The registry forbids the request (403).",
-        "The account may not read this repository or its signatures, or a proxy stands in between.",
-        "Grant the account the right to pull from the repository, signatures included.";
+        "The account may not read this repository or its signatures, or not write to it, or a proxy stands in between.",
+        "Grant the account the right to pull from the repository, signatures included; signing needs the right to push.";
     RegistryRateLimited:
         "The registry throttles (429).",
         "Too many requests from this address or account.",

@@ -30,6 +30,8 @@ use crate::registry::What;
 use crate::registry::link;
 use crate::registry::link::Unreadable;
 use crate::registry::listing::kept_of;
+use crate::registry::plan::Access;
+use crate::registry::plan::Plan;
 use crate::registry::remote::Remote;
 use crate::registry::remote::expect_ok;
 use crate::registry::remote::host_of;
@@ -38,11 +40,13 @@ use crate::transport::Reply;
 
 /// What the referrers API gave.
 #[derive(Default)]
-struct Api {
-    found: Vec<Descriptor>,
-    gap: Option<Error>,
+pub(super) struct Api {
+    pub(super) found: Vec<Descriptor>,
+    pub(super) gap: Option<Error>,
     /// An answer that means "not supported" only where the fallback tag holds a list.
     doubt: Option<Error>,
+    /// Whether it answered with a list, be it empty.
+    pub(super) is_there: bool,
 }
 
 /// One page of the referrers API.
@@ -72,7 +76,8 @@ impl Remote {
         let (api, fallback, signature, attestation) = tokio::join!(
             async {
                 if has(Way::ReferrersApi) {
-                    self.referrers(repository, &digest, deadline).await
+                    let access = Access::Pull;
+                    self.referrers(repository, &digest, access, deadline).await
                 } else {
                     Api::default()
                 }
@@ -174,7 +179,13 @@ impl Remote {
 
     /// All pages of the referrers API. The filter is never asked for: a registry may apply it
     /// wrongly, and types in a listing are hints.
-    async fn referrers(&self, repository: &Repository, digest: &Digest, deadline: Deadline) -> Api {
+    pub(super) async fn referrers(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        access: Access<'_>,
+        deadline: Deadline,
+    ) -> Api {
         let asked = Asked::of(repository, What::Referrers(*digest));
         let mut api = Api::default();
         let mut path = format!("referrers/{digest}");
@@ -193,17 +204,11 @@ impl Remote {
             }
             let first = seen.len() == 1;
             let cap = self.limits.manifest_bytes;
-            let reply = self
-                .read(
-                    repository,
-                    &path,
-                    Some(media_type::INDEX),
-                    cap,
-                    &asked,
-                    deadline,
-                )
-                .await;
-            let reply = match reply {
+            let mut plan = Plan::read(repository, &asked, cap, deadline);
+            plan.accept = Some(media_type::INDEX);
+            plan.access = access;
+            let reply = self.ask(&path, plan).await;
+            let reply = match reply.map(|answered| answered.reply) {
                 Err(gap) => {
                     api.gap = Some(gap);
                     return api;
@@ -225,6 +230,7 @@ impl Remote {
                     return api;
                 }
                 Ok(Some(page)) => {
+                    api.is_there = true;
                     api.found.extend(page.found);
                     if api.found.len() > self.limits.referrers {
                         api.gap = Some(Error::Exceeded {
@@ -290,7 +296,7 @@ impl Remote {
 }
 
 /// A list that cannot be read is a gap, and one that is too long a refusal.
-fn unlistable(asked: Asked, error: ManifestError) -> Error {
+pub(super) fn unlistable(asked: Asked, error: ManifestError) -> Error {
     if let ManifestError::Exceeded(exceeded) = error {
         return Error::Exceeded { asked, exceeded };
     }

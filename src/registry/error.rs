@@ -11,7 +11,7 @@ use crate::model::ManifestError;
 use crate::model::printable;
 use crate::transport;
 
-/// Why something could not be read.
+/// Why something could not be read or written.
 ///
 /// Text that a registry supplied is cut and escaped; queries, userinfo and secrets never appear.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -90,7 +90,7 @@ pub enum Error {
         asked: Asked,
     },
     /// The registry wanted something that scgate's rules forbid.
-    #[error("{asked} was not read: {rule}")]
+    #[error("{asked} was given up: {rule}")]
     Refused {
         /// What was asked.
         asked: Asked,
@@ -127,6 +127,16 @@ pub enum Error {
         /// What the registry said and what was tried, cut and escaped.
         detail: String,
     },
+    /// The registry does not let the tag be written again. Its operator can.
+    #[error("{asked} may not be written again: the registry answered with {status}{}", Quote(.detail))]
+    TagImmutable {
+        /// The tag.
+        asked: Asked,
+        /// The HTTP status.
+        status: u16,
+        /// What the registry said, cut and escaped.
+        detail: String,
+    },
     /// There was no answer, or none that could be read.
     #[error("{asked}: {source}")]
     Transport {
@@ -134,6 +144,23 @@ pub enum Error {
         asked: Asked,
         /// Why.
         source: transport::Error,
+    },
+    /// What was written was not found again: others write at the same place, or the registry shows
+    /// late what is written.
+    #[error("{asked}: what was written was not found there again ({writes} times written)")]
+    Unconfirmed {
+        /// Where it was written.
+        asked: Asked,
+        /// How often it was written.
+        writes: u32,
+    },
+    /// A layout on disk could not be written. The operator can mend it.
+    #[error("the layout `{path}` could not be written: {fault}")]
+    Unwritten {
+        /// The layout, or the file in it.
+        path: String,
+        /// Why.
+        fault: LayoutFault,
     },
 }
 
@@ -282,10 +309,12 @@ impl fmt::Display for Asked {
     }
 }
 
-/// Why a layout on disk could not be read.
+/// Why a layout on disk could not be read or written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum LayoutFault {
+    /// An archive, which nothing is added to.
+    Archive,
     /// The archive is compressed.
     Compressed(&'static str),
     /// An archive of `docker save` before version 25.
@@ -296,8 +325,10 @@ pub enum LayoutFault {
     Entries(usize),
     /// An index in it that could hold evidence is malformed.
     Index(Digest),
-    /// Reading failed.
+    /// Reading or writing failed.
     Io(io::ErrorKind),
+    /// Another process writes to it.
+    Locked,
     /// A symbolic link, or another thing that is no regular file.
     NotAFile,
     /// The file `oci-layout` is malformed.
@@ -315,6 +346,7 @@ pub enum LayoutFault {
 impl fmt::Display for LayoutFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Archive => f.write_str("nothing is added to an archive (unpack it first)"),
             Self::Compressed(tool) => {
                 write!(
                     f,
@@ -329,8 +361,9 @@ impl fmt::Display for LayoutFault {
             Self::Entries(limit) => write!(f, "the archive has more than {limit} entries"),
             Self::Index(digest) => write!(f, "the index `{digest}` in it is malformed"),
             Self::Io(io::ErrorKind::NotFound) => f.write_str("there is no such file or directory"),
-            Self::Io(io::ErrorKind::PermissionDenied) => f.write_str("this user may not read it"),
+            Self::Io(io::ErrorKind::PermissionDenied) => f.write_str("this user may not do that"),
             Self::Io(kind) => write!(f, "{kind}"),
+            Self::Locked => f.write_str("another process has been writing to it for too long"),
             Self::Marker => f.write_str("its `oci-layout` is malformed"),
             Self::NotAFile => f.write_str("not a regular file (links are not followed)"),
             Self::NotALayout => f.write_str("no `oci-layout` and `index.json` in it"),
@@ -354,7 +387,7 @@ impl Error {
                 fault: LayoutFault::Entries(_),
                 ..
             } => DenyCode::LimitExceeded,
-            Self::Layout { .. } => DenyCode::LayoutUnreadable,
+            Self::Layout { .. } | Self::Unwritten { .. } => DenyCode::LayoutUnreadable,
             Self::Malformed { .. } => DenyCode::RegistryMalformed,
             Self::Manifest {
                 source: ManifestError::Exceeded(_),
@@ -370,6 +403,8 @@ impl Error {
                 429 => DenyCode::RegistryRateLimited,
                 _ => DenyCode::RegistryUnavailable,
             },
+            Self::TagImmutable { .. } => DenyCode::TagImmutable,
+            Self::Unconfirmed { .. } => DenyCode::WriteUnconfirmed,
             Self::Transport { source, .. } => match source {
                 transport::Error::Deadline { .. } => DenyCode::DeadlineExceeded,
                 transport::Error::Encoding { .. } => DenyCode::RegistryMalformed,

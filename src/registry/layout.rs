@@ -18,6 +18,7 @@ use crate::model::DenyCode;
 use crate::model::Descriptor;
 use crate::model::Digest;
 use crate::model::Exceeded;
+use crate::model::Index;
 use crate::model::Limits;
 use crate::model::Manifest;
 use crate::model::ManifestError;
@@ -43,9 +44,9 @@ use crate::transport;
 use crate::transport::Deadline;
 
 /// The annotation that holds a tag (OCI image specification, "Pre-Defined Annotation Keys").
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation by which `cosign save` says what an entry is.
-const KIND: &str = "kind";
+pub(super) const KIND: &str = "kind";
 /// Bytes of the file `oci-layout`.
 const MARKER_BYTES: usize = 4096;
 
@@ -56,7 +57,7 @@ pub struct Layout {
     path: String,
     limits: Limits,
     /// The entries of `index.json`, with the annotations that are read here.
-    entries: Vec<Descriptor>,
+    entries: Mutex<Arc<Vec<Descriptor>>>,
     /// There when it was read to its end.
     graph: Mutex<Option<Arc<Graph>>>,
 }
@@ -122,7 +123,7 @@ impl Layout {
                 store,
                 path: shown,
                 limits: limits.clone(),
-                entries: index.manifests.into_iter().map(entry_of).collect(),
+                entries: Mutex::new(Arc::new(entries_of(index))),
                 graph: Mutex::default(),
             }),
             Ok(Manifest::Image(_)) => Err(fault(LayoutFault::NotALayout)),
@@ -150,7 +151,30 @@ impl Layout {
         })
     }
 
-    fn fault(&self, fault: LayoutFault) -> Error {
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn entries(&self) -> Arc<Vec<Descriptor>> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&entries)
+    }
+
+    /// Takes what `index.json` holds from now on.
+    pub(super) fn renew(&self, index: Index) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        *entries = Arc::new(entries_of(index));
+        drop(entries);
+        let mut graph = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
+        *graph = None;
+    }
+
+    /// An error about a file of the layout.
+    pub(super) fn fault(&self, fault: LayoutFault) -> Error {
         Error::Layout {
             path: self.path.clone(),
             fault,
@@ -163,7 +187,8 @@ impl Layout {
             (Some(digest), _) => digest,
             (None, Some(tag)) => {
                 let name = reference.to_string();
-                let tagged = self.entries.iter().filter(|entry| {
+                let entries = self.entries();
+                let tagged = entries.iter().filter(|entry| {
                     let found = entry.annotations.get(REF_NAME);
                     found.is_some_and(|found| found == tag || *found == name)
                 });
@@ -186,7 +211,7 @@ impl Layout {
     pub fn only_image(&self) -> Result<Digest, Error> {
         let mut seen = HashSet::new();
         let mut images = Vec::new();
-        for entry in self.entries.iter().filter(|entry| is_an_image(entry)) {
+        for entry in self.entries().iter().filter(|entry| is_an_image(entry)) {
             if seen.insert(entry.digest) {
                 images.push(entry.digest);
             }
@@ -204,8 +229,9 @@ impl Layout {
 
     /// How each image can be named: by a tag that no other image has, else by its digest.
     fn names(&self, images: &[Digest]) -> Vec<String> {
+        let entries = self.entries();
         let tagged = || {
-            self.entries.iter().filter_map(|entry| {
+            entries.iter().filter_map(|entry| {
                 let tag = entry.annotations.get(REF_NAME)?;
                 is_typable(tag).then_some((tag, entry.digest))
             })
@@ -332,7 +358,7 @@ impl Layout {
                 Way::SignatureTag | Way::AttestationTag => {
                     // What is wrong with it is seen when it is opened.
                     for entry in self.tagged(*way, &digest, search) {
-                        add(entry, *way);
+                        add(&entry, *way);
                     }
                 }
                 Way::FallbackTag => {
@@ -342,7 +368,7 @@ impl Layout {
                             gaps.push(gap);
                             break;
                         }
-                        match self.fallback(entry, &digest) {
+                        match self.fallback(&entry, &digest) {
                             Ok(found) => {
                                 for found in found.into_iter().flatten() {
                                     if listed.insert(found.digest) {
@@ -352,7 +378,7 @@ impl Layout {
                             }
                             // The tag says that there is one: as above.
                             Err(Error::NotFound { .. } | Error::DigestMismatch { .. }) => {
-                                add(entry, *way);
+                                add(&entry, *way);
                             }
                             Err(gap) => gaps.push(gap),
                         }
@@ -369,18 +395,15 @@ impl Layout {
     }
 
     /// The entries that are about the image by their tag, or by what `cosign save` wrote at them.
-    fn tagged<'a>(
-        &'a self,
-        way: Way,
-        image: &'a Digest,
-        search: &Search,
-    ) -> impl Iterator<Item = &'a Descriptor> + use<'a> {
+    fn tagged(&self, way: Way, image: &Digest, search: &Search) -> Vec<Descriptor> {
         let tag = search.tag(way, image);
-        self.entries.iter().filter(move |entry| {
+        let entries = self.entries();
+        let tagged = entries.iter().filter(|entry| {
             let name = entry.annotations.get(REF_NAME);
             let own = name.map(|name| tag_of(name));
-            tag.is_some() && own == tag.as_deref() || self.is_saved_for(entry, way, image)
-        })
+            tag.is_some() && own == tag.as_deref() || is_saved_for(&entries, entry, way, image)
+        });
+        tagged.cloned().collect()
     }
 
     /// What the index under a fallback tag lists.
@@ -399,27 +422,6 @@ impl Layout {
         })
     }
 
-    /// Whether `cosign save` put the entry there as the signatures or attestations of the image.
-    fn is_saved_for(&self, entry: &Descriptor, way: Way, image: &Digest) -> bool {
-        let kind = match way {
-            Way::SignatureTag => "dev.cosignproject.cosign/sigs",
-            Way::AttestationTag => "dev.cosignproject.cosign/atts",
-            Way::FallbackTag | Way::Layout | Way::ReferrersApi => return false,
-        };
-        let is = |entry: &Descriptor, kind: &str| {
-            entry
-                .annotations
-                .get(KIND)
-                .is_some_and(|found| found == kind)
-        };
-        is(entry, kind)
-            && self.entries.iter().any(|other| {
-                other.digest == *image
-                    && (is(other, "dev.cosignproject.cosign/image")
-                        || is(other, "dev.cosignproject.cosign/imageIndex"))
-            })
-    }
-
     /// Who refers to whom, read once. What the deadline cuts short is not kept.
     fn graph(&self, deadline: Deadline) -> Result<Arc<Graph>, Error> {
         let mut kept = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
@@ -436,7 +438,7 @@ impl Layout {
         let mut graph = Graph::default();
         let mut reached = Reached::new(self.limits.manifests);
         let mut level = Vec::new();
-        for entry in &self.entries {
+        for entry in self.entries().iter() {
             if reached.is_new(entry.digest) {
                 let is_named = entry.annotations.contains_key(REF_NAME);
                 level.push((kept_of(entry.clone()), is_named));
@@ -533,6 +535,41 @@ impl Reached {
     }
 }
 
+/// Whether `cosign save` put the entry there as the signatures or attestations of the image.
+pub(super) fn is_saved_for(
+    entries: &[Descriptor],
+    entry: &Descriptor,
+    way: Way,
+    image: &Digest,
+) -> bool {
+    let is = |entry: &Descriptor, kind: &str| {
+        let found = entry.annotations.get(KIND);
+        found.is_some_and(|found| found == kind)
+    };
+    saved_kind(way).is_some_and(|kind| is(entry, kind)) && is_saved(entries, image)
+}
+
+/// What `cosign save` calls the signatures or attestations of its image.
+pub(super) const fn saved_kind(way: Way) -> Option<&'static str> {
+    match way {
+        Way::SignatureTag => Some("dev.cosignproject.cosign/sigs"),
+        Way::AttestationTag => Some("dev.cosignproject.cosign/atts"),
+        Way::FallbackTag | Way::Layout | Way::ReferrersApi => None,
+    }
+}
+
+/// Whether `cosign save` put an entry there as its image.
+pub(super) fn is_saved(entries: &[Descriptor], image: &Digest) -> bool {
+    let own = entries.iter().filter(|entry| entry.digest == *image);
+    let mut kinds = own.filter_map(|entry| entry.annotations.get(KIND));
+    kinds.any(|kind| {
+        matches!(
+            kind.as_str(),
+            "dev.cosignproject.cosign/image" | "dev.cosignproject.cosign/imageIndex"
+        )
+    })
+}
+
 /// Whether somebody who writes this is understood as asking for the tag of that name.
 fn is_typable(tag: &str) -> bool {
     if tag.contains(['/', ':', '@']) {
@@ -542,10 +579,14 @@ fn is_typable(tag: &str) -> bool {
 }
 
 /// The tag of a name, which some tools write with the repository before it.
-fn tag_of(name: &str) -> &str {
+pub(super) fn tag_of(name: &str) -> &str {
     let last = name.rsplit('/').next().unwrap_or(name);
     let tagged = last.split('@').next().unwrap_or(last);
     tagged.rsplit(':').next().unwrap_or(tagged)
+}
+
+fn entries_of(index: Index) -> Vec<Descriptor> {
+    index.manifests.into_iter().map(entry_of).collect()
 }
 
 /// What is kept of an entry of `index.json`.

@@ -1,8 +1,9 @@
-//! A registry on the network (OCI distribution specification 1.1, the reading half).
+//! A registry on the network (OCI distribution specification 1.1): its requests, and the reading
+//! half.
 //!
-//! Start with [`Remote::read`]: it makes the request where the repository is served, follows what
+//! Start with [`Remote::ask`]: it makes the request where the repository is served, follows what
 //! may be followed, and turns every other answer into an [`Error`]. Credentials are the business of
-//! `session`, finding evidence that of `discover`.
+//! `session`, finding evidence that of `discover`, the writing half that of `writer`.
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -12,10 +13,10 @@ use std::sync::PoisonError;
 use bytes::Bytes;
 use reqwest::Url;
 use reqwest::header;
+use reqwest::header::HeaderValue;
 
 use crate::model::Descriptor;
 use crate::model::Digest;
-use crate::model::Exceeded;
 use crate::model::Limits;
 use crate::model::Reference;
 use crate::model::Repository;
@@ -29,12 +30,14 @@ use crate::registry::RawManifest;
 use crate::registry::Resolved;
 use crate::registry::Rule;
 use crate::registry::What;
+use crate::registry::plan::Access;
+use crate::registry::plan::Plan;
 use crate::registry::session::Session;
+use crate::registry::writer::Writes;
 use crate::transport;
 use crate::transport::Cause;
 use crate::transport::Deadline;
 use crate::transport::Reply;
-use crate::transport::Request;
 use crate::transport::Tls;
 use crate::transport::Transport;
 
@@ -94,6 +97,7 @@ pub struct Remote {
     pub(super) settings: RemoteSettings,
     pub(super) limits: Limits,
     pub(super) session: Session,
+    pub(super) writes: Writes,
     /// Which of several possible ways to speak to a host was found to work.
     spoken: Mutex<HashMap<String, Tls>>,
 }
@@ -113,6 +117,7 @@ impl Remote {
             settings,
             limits,
             session: Session::default(),
+            writes: Writes::default(),
             spoken: Mutex::default(),
         }
     }
@@ -145,10 +150,22 @@ impl Remote {
         tag: &str,
         deadline: Deadline,
     ) -> Result<RawManifest, Error> {
+        let marked = self.marked_tag(repository, tag, Access::Pull, deadline);
+        Ok(marked.await?.manifest)
+    }
+
+    /// What lies under a tag, and the entity tag that a write can depend on.
+    pub(super) async fn marked_tag(
+        &self,
+        repository: &Repository,
+        tag: &str,
+        access: Access<'_>,
+        deadline: Deadline,
+    ) -> Result<Marked, Error> {
         let asked = Asked::of(repository, What::Tag(tag.to_owned()));
         let path = format!("manifests/{tag}");
         let reply = self
-            .manifest_reply(repository, &path, &asked, deadline)
+            .manifest_reply(repository, &path, access, &asked, deadline)
             .await?;
         if !is_manifest_like(&reply) {
             return Err(Error::Malformed {
@@ -169,10 +186,13 @@ impl Remote {
                 });
             }
         }
-        Ok(RawManifest {
-            digest,
-            media_type: reply.media_type(),
-            bytes: reply.body,
+        Ok(Marked {
+            mark: reply.headers.get(header::ETAG).cloned(),
+            manifest: RawManifest {
+                digest,
+                media_type: reply.media_type(),
+                bytes: reply.body,
+            },
         })
     }
 
@@ -186,7 +206,7 @@ impl Remote {
         let asked = Asked::of(repository, What::Manifest(*digest));
         let path = format!("manifests/{digest}");
         let reply = self
-            .manifest_reply(repository, &path, &asked, deadline)
+            .manifest_reply(repository, &path, Access::Pull, &asked, deadline)
             .await?;
         if !digest.matches(&reply.body) {
             if !is_manifest_like(&reply) {
@@ -212,14 +232,15 @@ impl Remote {
         &self,
         repository: &Repository,
         path: &str,
+        access: Access<'_>,
         asked: &Asked,
         deadline: Deadline,
     ) -> Result<Reply, Error> {
-        let cap = self.limits.manifest_bytes;
-        let reply = self
-            .read(repository, path, Some(MANIFEST_TYPES), cap, asked, deadline)
-            .await?;
-        expect_ok(reply, asked)
+        let mut plan = Plan::read(repository, asked, self.limits.manifest_bytes, deadline);
+        plan.accept = Some(MANIFEST_TYPES);
+        plan.access = access;
+        let answered = self.ask(path, plan).await?;
+        expect_ok(answered.reply, asked)
     }
 
     /// A blob: size first, then digest.
@@ -239,12 +260,10 @@ impl Remote {
             found,
         };
         let path = format!("blobs/{digest}");
-        let outcome = self
-            .read(repository, &path, None, size, &asked, deadline)
-            .await;
-        let reply = match outcome {
+        let plan = Plan::read(repository, &asked, size, deadline);
+        let reply = match self.ask(&path, plan).await {
             Err(Error::Exceeded { .. }) => return Err(mismatch(Found::More)),
-            outcome => expect_ok(outcome?, &asked)?,
+            outcome => expect_ok(outcome?.reply, &asked)?,
         };
         if reply.body.len() != size {
             let found = u64::try_from(reply.body.len()).unwrap_or(u64::MAX);
@@ -260,37 +279,24 @@ impl Remote {
         Ok(reply.body)
     }
 
-    /// Reads `path` of a repository, wherever and however its host serves it.
-    pub(super) async fn read(
-        &self,
-        repository: &Repository,
-        path: &str,
-        accept: Option<&'static str>,
-        cap: usize,
-        asked: &Asked,
-        deadline: Deadline,
-    ) -> Result<Reply, Error> {
-        let ways = self.ways_to_speak(repository.host());
+    /// Makes a request about `path` of a repository, wherever and however its host serves it.
+    pub(super) async fn ask(&self, path: &str, plan: Plan<'_>) -> Result<Answered, Error> {
+        let host = plan.repository.host();
+        let ways = self.ways_to_speak(host);
         let mut first_failure = None;
         for (place, tls) in ways.iter().enumerate() {
-            let url = endpoint(repository, path, *tls, asked)?;
+            let url = endpoint(plan.repository, path, *tls, plan.asked)?;
             let last = place + 1 == ways.len();
-            let plan = Plan {
-                repository,
-                accept,
-                cap,
-                asked,
-                deadline,
-                tls: *tls,
-                // A guess that a second try does not make better.
-                once: !last && *tls != Tls::None,
-            };
+            let mut plan = plan.clone();
+            plan.tls = *tls;
+            // A guess that a second try does not make better.
+            plan.once = !last && *tls != Tls::None;
             // On the heap: four of these are a listing, and a walk makes many listings at once.
             let answer = Box::pin(self.follow(url, &plan)).await;
             if last || !speaks_otherwise(&answer, *tls) {
                 if answer.is_ok() && ways.len() > 1 {
                     let mut spoken = self.spoken.lock().unwrap_or_else(PoisonError::into_inner);
-                    spoken.insert(repository.host().to_owned(), *tls);
+                    spoken.insert(host.to_owned(), *tls);
                 }
                 return match (answer, first_failure) {
                     // The first failure is the one to tell, unless it was only that TLS is spoken.
@@ -301,7 +307,7 @@ impl Remote {
             first_failure = answer.err();
         }
         Err(Error::Malformed {
-            asked: asked.clone(),
+            asked: plan.asked.clone(),
             reason: "no way to speak to the host",
         })
     }
@@ -327,9 +333,10 @@ impl Remote {
         }
     }
 
-    /// Makes the request with the credentials that it needs, and follows redirects: of blobs
-    /// anywhere, of everything else on the same origin only. Credentials never leave the origin.
-    async fn follow(&self, first: Url, plan: &Plan<'_>) -> Result<Reply, Error> {
+    /// Makes the request with the credentials that it needs, and follows redirects: of blobs that
+    /// are read anywhere, of everything else on the same origin only. Credentials never leave the
+    /// origin.
+    async fn follow(&self, first: Url, plan: &Plan<'_>) -> Result<Answered, Error> {
         let refuse = |rule| Error::Refused {
             asked: plan.asked.clone(),
             rule,
@@ -340,12 +347,21 @@ impl Remote {
             let reply = if url.origin() == first.origin() {
                 self.authorized(&url, plan).await?
             } else {
-                let request = plan.request(&url, tls);
-                let answer = self.transport.fetch(&request, plan.deadline).await;
-                answer.map_err(|source| plan.failed(source))?
+                self.unauthorized(&url, tls, plan).await?
             };
-            if !matches!(reply.status, 301 | 302 | 303 | 307 | 308) {
-                return Ok(reply);
+            let follows = match reply.status {
+                307 | 308 => true,
+                // What is written would become a question.
+                301..=303 => !plan.writes(),
+                _ => false,
+            };
+            if !follows {
+                return Ok(Answered {
+                    reply,
+                    url,
+                    home: first,
+                    tls: plan.tls,
+                });
             }
             let target = reply
                 .header(header::LOCATION)
@@ -358,14 +374,11 @@ impl Remote {
             };
             let host = || host_of(&target);
             if target.origin() != first.origin() {
-                if !matches!(plan.asked.what(), What::Blob(_)) {
+                if plan.writes() || !matches!(plan.asked.what(), What::Blob(_)) {
                     return Err(refuse(Rule::ManifestRedirect { host: host() }));
                 }
-                tls = match (target.scheme(), url.scheme()) {
-                    ("https", _) => Tls::Verified,
-                    ("http", "http") => Tls::None,
-                    _ => return Err(refuse(Rule::Downgrade { host: host() })),
-                };
+                tls = elsewhere(&url, &target)
+                    .ok_or_else(|| refuse(Rule::Downgrade { host: host() }))?;
             } else {
                 tls = plan.tls;
             }
@@ -373,37 +386,68 @@ impl Remote {
         }
         Err(refuse(Rule::Redirects))
     }
-}
 
-/// One read, without where.
-pub(super) struct Plan<'a> {
-    pub(super) repository: &'a Repository,
-    pub(super) asked: &'a Asked,
-    pub(super) deadline: Deadline,
-    pub(super) tls: Tls,
-    accept: Option<&'static str>,
-    cap: usize,
-    once: bool,
-}
-
-impl Plan<'_> {
-    pub(super) fn request<'a>(&self, url: &'a Url, tls: Tls) -> Request<'a> {
-        let mut request = Request::get(url, tls, self.cap);
-        if let Some(accept) = self.accept {
-            request = request.header(header::ACCEPT, header::HeaderValue::from_static(accept));
-        }
-        if self.once { request.once() } else { request }
+    /// Makes the request at another origin than the registry's, which gets no credentials.
+    async fn unauthorized(&self, url: &Url, tls: Tls, plan: &Plan<'_>) -> Result<Reply, Error> {
+        let request = plan.request(url, tls);
+        let answer = self.transport.fetch(&request, plan.deadline).await;
+        answer.map_err(|source| plan.failed(source))
     }
 
-    pub(super) fn failed(&self, source: transport::Error) -> Error {
-        let asked = self.asked.clone();
-        if let transport::Error::TooLarge { limit, .. } = source {
-            let what = "bytes in the answer";
-            let exceeded = Exceeded { what, limit };
-            return Error::Exceeded { asked, exceeded };
-        }
-        Error::Transport { asked, source }
+    /// Makes a request at an address that the registry named when it answered `before`. Only on the
+    /// same origin does it get credentials, and never does it lead from HTTPS to plain HTTP.
+    pub(super) async fn ask_at(
+        &self,
+        url: Url,
+        before: &Answered,
+        plan: Plan<'_>,
+    ) -> Result<Answered, Error> {
+        let mut plan = plan;
+        plan.tls = before.tls;
+        let reply = if url.origin() == before.home.origin() {
+            self.authorized(&url, &plan).await?
+        } else {
+            let tls = elsewhere(&before.url, &url).ok_or_else(|| Error::Refused {
+                asked: plan.asked.clone(),
+                rule: Rule::Downgrade {
+                    host: host_of(&url),
+                },
+            })?;
+            self.unauthorized(&url, tls, &plan).await?
+        };
+        Ok(Answered {
+            reply,
+            url,
+            home: before.home.clone(),
+            tls: before.tls,
+        })
     }
+}
+
+/// How another origin is spoken to; nothing where that would lead from HTTPS to plain HTTP.
+fn elsewhere(from: &Url, to: &Url) -> Option<Tls> {
+    match (to.scheme(), from.scheme()) {
+        ("https", _) => Some(Tls::Verified),
+        ("http", "http") => Some(Tls::None),
+        _ => None,
+    }
+}
+
+/// What lies under a tag, and the mark of this state of it.
+pub(super) struct Marked {
+    pub(super) manifest: RawManifest,
+    /// The `ETag`.
+    pub(super) mark: Option<HeaderValue>,
+}
+
+/// An answer, and where in the registry it came from.
+pub(super) struct Answered {
+    pub(super) reply: Reply,
+    /// The address that answered.
+    pub(super) url: Url,
+    /// An address on the registry's own origin.
+    home: Url,
+    tls: Tls,
 }
 
 impl Asked {
@@ -417,10 +461,10 @@ impl Asked {
 }
 
 /// Whether an answer means that the host speaks the other of TLS and plain HTTP.
-fn speaks_otherwise(answer: &Result<Reply, Error>, tls: Tls) -> bool {
+fn speaks_otherwise(answer: &Result<Answered, Error>, tls: Tls) -> bool {
     match (answer, tls) {
         // Go's server says so.
-        (Ok(reply), Tls::None) => {
+        (Ok(Answered { reply, .. }), Tls::None) => {
             let said = String::from_utf8_lossy(&reply.body);
             reply.status == 400 && said.contains("HTTP request to an HTTPS server")
         }

@@ -29,7 +29,7 @@ use crate::registry::helper;
 use crate::registry::keyring::Credential;
 use crate::registry::keyring::Kind;
 use crate::registry::keyring::Secret;
-use crate::registry::remote::Plan;
+use crate::registry::plan::Plan;
 use crate::registry::remote::Remote;
 use crate::registry::remote::host_of;
 use crate::registry::token;
@@ -50,12 +50,29 @@ pub(super) struct Session {
     /// The hosts whose root demands nothing.
     open: Mutex<HashSet<String>>,
     /// The credentials that did not open a repository before one did.
-    skipped: Mutex<HashMap<Repository, Skipped>>,
+    skipped: Mutex<HashMap<(Repository, Purpose), Skipped>>,
     /// What helpers said, by program and server.
     helped: Mutex<HashMap<(String, String), Helped>>,
 }
 
 type Helped = Arc<OnceCell<Result<Option<Kind>, String>>>;
+
+/// What a credential has to be good for: one that reads need not be one that writes.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Purpose {
+    Pull,
+    Push,
+}
+
+impl Purpose {
+    const fn of(plan: &Plan<'_>) -> Self {
+        if plan.access.pushes() {
+            Self::Push
+        } else {
+            Self::Pull
+        }
+    }
+}
 
 /// Credentials that are passed over.
 #[derive(Clone, Debug, Default)]
@@ -172,7 +189,7 @@ impl Remote {
         if is_open() {
             return Ok(None);
         }
-        let reply = self.send(&root, plan, None).await?;
+        let reply = self.question(&root, plan, None).await?;
         match reply.status {
             401 => self.learned(plan, &reply).map(Some),
             200..300 | 404 => {
@@ -204,8 +221,8 @@ impl Remote {
         demand: &Demand,
         plain: Option<&Reply>,
     ) -> Result<Result<Reply, Reply>, Error> {
-        let credentials = self.credentials(plan.repository);
-        let Skipped { count, mut met } = self.skipped(plan.repository);
+        let credentials = self.credentials(plan);
+        let Skipped { count, mut met } = self.skipped(plan);
         for (place, credential) in credentials.iter().enumerate().skip(count) {
             if credential.is_none() && place < self.keyring.lookup(plan.repository).len() {
                 met.withheld = true;
@@ -244,7 +261,7 @@ impl Remote {
                 status => {
                     if status < 400 {
                         let skipped = Skipped { count: place, met };
-                        self.skip(plan.repository, skipped);
+                        self.skip(plan, skipped);
                     }
                     return Ok(Ok(reply));
                 }
@@ -282,7 +299,8 @@ impl Remote {
         let opened = {
             let skipped = &self.session.skipped;
             let skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
-            skipped.get(plan.repository).map(|skipped| skipped.count)
+            let key = (plan.repository.clone(), Purpose::of(plan));
+            skipped.get(&key).map(|skipped| skipped.count)
         };
         if opened == Some(place) {
             return Ok(true);
@@ -293,7 +311,7 @@ impl Remote {
             return Ok(false);
         };
         // What goes wrong with this says nothing about what was asked.
-        let reply = self.send(&tags, plan, Some(header)).await;
+        let reply = self.question(&tags, plan, Some(header)).await;
         Ok(reply.is_ok_and(|reply| reply.status == 200 && has_tags(&reply.body)))
     }
 
@@ -334,14 +352,30 @@ impl Remote {
         reply.map_err(|source| plan.failed(source))
     }
 
-    /// The credentials to try, and nothing at last.
-    fn credentials(&self, repository: &Repository) -> Vec<Option<Credential>> {
-        let found = self.keyring.lookup(repository).into_iter();
-        found
-            .take(MAX_CREDENTIALS)
-            .map(Some)
-            .chain([None])
-            .collect()
+    /// Asks something on the way to the request of the plan.
+    async fn question(
+        &self,
+        url: &Url,
+        plan: &Plan<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Reply, Error> {
+        let mut request = plan.question(url);
+        if let Some(value) = authorization {
+            request = request.header(header::AUTHORIZATION, value.clone());
+        }
+        let reply = self.transport.fetch(&request, plan.deadline).await;
+        reply.map_err(|source| plan.failed(source))
+    }
+
+    /// The credentials to try, and nothing at last. A stranger who is not let in as somebody does not
+    /// write.
+    fn credentials(&self, plan: &Plan<'_>) -> Vec<Option<Credential>> {
+        let found = self.keyring.lookup(plan.repository).into_iter();
+        let mut all: Vec<_> = found.take(MAX_CREDENTIALS).map(Some).collect();
+        if all.is_empty() || !plan.access.pushes() {
+            all.push(None);
+        }
+        all
     }
 
     /// The header that answers `demand` with `credential`, or with nothing.
@@ -397,8 +431,9 @@ impl Remote {
             host: plan.repository.host().to_owned(),
             realm: realm.url.to_string(),
             service,
-            // What is needed, not what the challenge says: some say `pull,push` to a reader.
-            scope: format!("repository:{}:pull", plan.repository.path()),
+            // What is needed, not what the challenge says: some say `pull,push` to a reader, and
+            // GHCR says `pull` to a writer.
+            scopes: plan.access.scopes(plan.repository),
         };
         let place = host_of(&realm.url);
         let asked = Asked::new(place.clone(), plan.repository.to_string(), What::Token);
@@ -486,8 +521,16 @@ impl Remote {
         }
     }
 
-    /// What was tried, for the one whose credentials they are.
+    /// What was tried, for the one whose credentials they are, and what it was needed for.
     fn note(&self, plan: &Plan<'_>) -> String {
+        let tried = self.tried(plan);
+        if plan.access.pushes() {
+            return format!("{tried}; {}", needs_push(plan.repository));
+        }
+        tried
+    }
+
+    fn tried(&self, plan: &Plan<'_>) -> String {
         let repository = plan.repository;
         let found = self.keyring.lookup(repository);
         if found.is_empty() {
@@ -549,17 +592,24 @@ impl Remote {
         Some(demand)
     }
 
-    fn skipped(&self, repository: &Repository) -> Skipped {
+    fn skipped(&self, plan: &Plan<'_>) -> Skipped {
         let skipped = &self.session.skipped;
         let skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
-        skipped.get(repository).cloned().unwrap_or_default()
+        let key = (plan.repository.clone(), Purpose::of(plan));
+        skipped.get(&key).cloned().unwrap_or_default()
     }
 
-    fn skip(&self, repository: &Repository, credentials: Skipped) {
+    fn skip(&self, plan: &Plan<'_>, credentials: Skipped) {
         let skipped = &self.session.skipped;
         let mut skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
-        skipped.insert(repository.clone(), credentials);
+        let key = (plan.repository.clone(), Purpose::of(plan));
+        skipped.insert(key, credentials);
     }
+}
+
+/// Which right a refused write is about.
+pub(super) fn needs_push(repository: &Repository) -> String {
+    format!("writing needs the right to push to `{repository}`")
 }
 
 fn same_host(realm: &Realm, repository: &Repository) -> bool {

@@ -1,8 +1,10 @@
-//! Files of a layout, in a directory or in an archive, read within bounds and never through a link.
+//! Files of a layout, in a directory or in an archive, read within bounds and never through a link;
+//! and written, in a directory, whole or not at all.
 
 use std::fs;
 use std::fs::File;
 use std::io::Read;
+use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -39,6 +41,14 @@ impl Store {
         Archive::index(file, metadata.len()).map(Self::Archive)
     }
 
+    /// The directory, which can be written to.
+    pub(super) fn directory(&self) -> Result<&Path, LayoutFault> {
+        match self {
+            Self::Archive(_) => Err(LayoutFault::Archive),
+            Self::Directory(root) => Ok(root),
+        }
+    }
+
     /// Reads the file of that name, of at most `cap` bytes. The name has no `.`, `..` or empty
     /// component: callers make it from constants and digests.
     pub(super) fn read(&self, name: &str, cap: usize) -> Result<Content, LayoutFault> {
@@ -46,6 +56,38 @@ impl Store {
             Self::Archive(archive) => archive.read(name, cap),
             Self::Directory(root) => read_below(root, name, cap),
         }
+    }
+
+    /// Writes the file of that name whole: nobody sees half of it. Directories on the way are made;
+    /// links are not followed.
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), LayoutFault> {
+        let io = |error: std::io::Error| LayoutFault::Io(error.kind());
+        let mut path = self.directory()?.to_owned();
+        let (above, file) = name.rsplit_once('/').unwrap_or(("", name));
+        for component in above.split('/').filter(|component| !component.is_empty()) {
+            path.push(component);
+            match fs::create_dir(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(io(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+            if !fs::symlink_metadata(&path).map_err(io)?.is_dir() {
+                return Err(LayoutFault::NotAFile);
+            }
+        }
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // As any file that is made, less what the user's mask takes away.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let mut new = builder.tempfile_in(&path).map_err(io)?;
+        new.write_all(bytes).map_err(io)?;
+        path.push(file);
+        new.persist(&path).map_err(|error| io(error.error))?;
+        Ok(())
     }
 
     /// Whether the archive has Docker's own list of contents.

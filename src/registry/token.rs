@@ -41,7 +41,8 @@ pub(super) struct Key {
     pub(super) host: String,
     pub(super) realm: String,
     pub(super) service: Option<String>,
-    pub(super) scope: String,
+    /// Each in the form of the distribution project, `repository:<name>:<rights>`.
+    pub(super) scopes: Vec<String>,
 }
 
 /// A token, and whether it was fetched for this request.
@@ -154,10 +155,9 @@ pub(super) async fn exchange(
     if let Some(Kind::Identity { token, .. }) = credential.map(|credential| &credential.kind) {
         let mut form = vec![("grant_type", "refresh_token"), ("client_id", "scgate")];
         form.extend(service.map(|service| ("service", service)));
-        form.extend([
-            ("scope", key.scope.as_str()),
-            ("refresh_token", token.reveal()),
-        ]);
+        // One parameter with all of them (RFC 6749, section 3.3).
+        let scope = key.scopes.join(" ");
+        form.extend([("scope", scope.as_str()), ("refresh_token", token.reveal())]);
         let request = Request::post_form(&url, tls, ANSWER, encode(&form));
         let reply = transport.fetch(&request, deadline).await.map_err(failed)?;
         // Servers without this exchange take the token as a password.
@@ -170,7 +170,9 @@ pub(super) async fn exchange(
         if let Some(service) = service {
             query.append_pair("service", service);
         }
-        query.append_pair("scope", &key.scope);
+        for scope in &key.scopes {
+            query.append_pair("scope", scope);
+        }
     }
     let mut request = Request::get(&url, tls, ANSWER);
     if let Some(value) = credential.and_then(basic) {

@@ -281,6 +281,16 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// An answer that was not asked for, for tests.
+    #[cfg(test)]
+    pub(crate) const fn new(status: u16, headers: HeaderMap, body: Bytes) -> Self {
+        Self {
+            status,
+            headers,
+            body,
+        }
+    }
+
     /// The value of a header, when it is there and is text.
     #[must_use]
     pub fn header(&self, name: HeaderName) -> Option<&str> {

@@ -1,9 +1,11 @@
-//! Reading images and their evidence: layouts and archives on disk, registries, credentials.
+//! Reading images and their evidence, and writing evidence: layouts and archives on disk, registries, credentials.
 
 mod credentials;
 mod discovery;
 pub(crate) mod layout;
+mod layout_writing;
 mod remote;
+mod writing;
 
 use std::time::Duration;
 

@@ -133,7 +133,7 @@ fn a_directory_reads_as_the_archive_it_came_from() {
 }
 
 /// A small reader of plain tar archives: the samples have regular files with short names only.
-fn unpack(archive: &Path, into: &Path) {
+pub(super) fn unpack(archive: &Path, into: &Path) {
     let mut file = File::open(archive).unwrap();
     let mut header = [0; 512];
     while file.read_exact(&mut header).is_ok() && header[0] != 0 {

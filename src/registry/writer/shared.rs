@@ -1,0 +1,314 @@
+//! A tag that several write: read, merge, write, and watch until what was written stays.
+//!
+//! Registries in use ignore conditional requests (distribution and go-containerregistry: measured),
+//! so that a writer who looked before can still write over what he did not see. Three things keep
+//! that from going unnoticed: what was looked at is old after [`FRESH`] and is looked at again
+//! before it is written over; what was written is watched for longer than that; and as long as
+//! others write, it is watched until they rest.
+
+use core::time::Duration;
+
+use reqwest::header;
+use reqwest::header::HeaderValue;
+use tokio::time::Instant;
+
+use crate::model::Digest;
+use crate::model::Repository;
+use crate::registry::Asked;
+use crate::registry::Error;
+use crate::registry::RawManifest;
+use crate::registry::What;
+use crate::registry::plan::Access;
+use crate::registry::plan::Again;
+use crate::registry::remote::Marked;
+use crate::registry::remote::Remote;
+use crate::registry::writer::Merge;
+use crate::registry::writer::Merged;
+use crate::registry::writer::Writer;
+use crate::registry::writer::manifest::Condition;
+use crate::registry::writer::manifest::Document;
+use crate::registry::writer::manifest::Put;
+use crate::registry::writer::pause;
+use crate::transport::Deadline;
+
+/// How old what was looked at may be when it is written over. Whoever was suspended looks again.
+const FRESH: Duration = Duration::from_millis(50);
+/// How often what was written must be seen in a row (measured with eight writers on one tag: once
+/// keeps 7 to 8 of 8, three times all).
+const SEEN: u32 = 3;
+/// The least pause before each look. Three of them are longer than any writer takes from his look
+/// to his write.
+const PAUSE: Duration = Duration::from_millis(55);
+/// How much longer a pause may be.
+const PAUSE_MORE: Duration = Duration::from_millis(30);
+/// How long a write is thought to be on its way, at most: half of it is added to each pause.
+const SLOW: Duration = Duration::from_secs(2);
+/// How often it must be seen in a row after somebody else was seen writing.
+const SEEN_AMONG_OTHERS: u32 = 6;
+/// How long nobody may have written then.
+const REST: Duration = Duration::from_millis(400);
+/// How many round trips of the slowest kind nobody may have written then, if that is longer.
+const REST_TRIPS: u32 = 4;
+/// How often the whole is begun.
+const ROUNDS: u32 = 48;
+/// How often a write may fail on the way.
+const FAILURES: u32 = 3;
+/// How long a registry may show what was there before a write.
+const LATE: Duration = Duration::from_secs(6);
+/// The longest pause while it does.
+const LATE_PAUSE: Duration = Duration::from_secs(1);
+/// How long others are watched who never rest.
+const UNREST: Duration = Duration::from_secs(20);
+
+/// What was seen under the tag.
+struct Seen {
+    there: Option<Marked>,
+    at: Instant,
+}
+
+impl Seen {
+    fn manifest(&self) -> Option<&RawManifest> {
+        self.there.as_ref().map(|there| &there.manifest)
+    }
+
+    fn digest(&self) -> Option<Digest> {
+        self.manifest().map(|manifest| manifest.digest)
+    }
+
+    /// What a write over this depends on.
+    fn condition(&self) -> Condition {
+        match &self.there {
+            None => Some((header::IF_NONE_MATCH, HeaderValue::from_static("*"))),
+            Some(there) => {
+                let mark = there.mark.clone()?;
+                // A weak one never matches (RFC 9110, section 13.1.1).
+                let is_strong = mark.as_bytes().first() == Some(&b'"');
+                is_strong.then_some((header::IF_MATCH, mark))
+            }
+        }
+    }
+}
+
+/// What watching came to.
+enum Watched {
+    /// What was written stays.
+    Held(Digest),
+    /// It is not there any more.
+    Lost,
+}
+
+/// One tag, and what was noticed about it.
+struct Shared<'a> {
+    writer: &'a Writer<'a>,
+    remote: &'a Remote,
+    repository: &'a Repository,
+    tag: &'a str,
+    asked: Asked,
+    deadline: Deadline,
+    /// Whether others were seen writing.
+    others: bool,
+    /// How long the slowest look took.
+    slowest: Duration,
+    writes: u32,
+    failures: u32,
+    /// How long the last write took: another one's may be as long on its way.
+    took: Duration,
+}
+
+impl Writer<'_> {
+    /// Merges into what lies under a tag until that is seen to stay. Gives its digest.
+    pub(super) async fn share(
+        &self,
+        remote: &Remote,
+        repository: &Repository,
+        tag: &str,
+        merge: &mut Merge<'_>,
+    ) -> Result<Digest, Error> {
+        let asked = Asked::of(repository, What::Tag(tag.to_owned()));
+        let turn = remote.writes.turn(repository, tag);
+        let waited = self.deadline.limit(repository.host(), turn.lock()).await;
+        let _turn = waited.map_err(|source| Error::Transport {
+            asked: asked.clone(),
+            source,
+        })?;
+        let mut shared = Shared {
+            writer: self,
+            remote,
+            repository,
+            tag,
+            asked,
+            deadline: self.deadline,
+            others: false,
+            slowest: Duration::ZERO,
+            writes: 0,
+            failures: 0,
+            took: Duration::ZERO,
+        };
+        shared.settle(merge).await
+    }
+}
+
+impl Shared<'_> {
+    async fn settle(&mut self, merge: &mut Merge<'_>) -> Result<Digest, Error> {
+        for round in 0..ROUNDS {
+            if round > 0 {
+                // Those who met do not meet again.
+                self.others = true;
+                let most = PAUSE.saturating_mul(round.min(4));
+                if !pause::within(pause::random(most), self.deadline).await {
+                    return Err(self.unconfirmed());
+                }
+            }
+            let seen = self.look().await?;
+            let document = match (merge(seen.manifest(), &self.asked)?, seen.digest()) {
+                (Merged::New(document), _) => document,
+                // It was there before.
+                (Merged::Kept, Some(digest)) if self.writes == 0 => return Ok(digest),
+                // Others kept it, or a write that seemed to fail was one.
+                (Merged::Kept, Some(digest)) => match self.watch(digest, None, merge).await? {
+                    Watched::Held(digest) => return Ok(digest),
+                    Watched::Lost => continue,
+                },
+                (Merged::Kept, None) => return Err(self.unconfirmed()),
+            };
+            if let Some(config) = &document.config {
+                let digest = Digest::sha256(config);
+                let upload = self.writer.upload(self.repository, &digest, config);
+                upload.await?;
+            }
+            let Some(seen) = self.still(seen).await? else {
+                continue;
+            };
+            match self.write(&document, &seen).await? {
+                Put::Changed => {}
+                Put::Taken => {
+                    let before = Some(seen.digest());
+                    match self.watch(document.digest, before, merge).await? {
+                        Watched::Held(digest) => return Ok(digest),
+                        Watched::Lost => {}
+                    }
+                }
+            }
+        }
+        Err(self.unconfirmed())
+    }
+
+    fn unconfirmed(&self) -> Error {
+        Error::Unconfirmed {
+            asked: self.asked.clone(),
+            writes: self.writes,
+        }
+    }
+
+    /// What lies under the tag now.
+    async fn look(&mut self) -> Result<Seen, Error> {
+        let began = Instant::now();
+        let access = Access::Push;
+        let there = self
+            .remote
+            .marked_tag(self.repository, self.tag, access, self.deadline);
+        let there = match there.await {
+            Ok(there) => Some(there),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        };
+        let at = Instant::now();
+        self.slowest = self.slowest.max(at.duration_since(began));
+        Ok(Seen { there, at })
+    }
+
+    /// The same state, looked at so lately that it can be written over; nothing when it changed.
+    async fn still(&mut self, seen: Seen) -> Result<Option<Seen>, Error> {
+        if seen.at.elapsed() <= FRESH {
+            return Ok(Some(seen));
+        }
+        let again = self.look().await?;
+        let same = again.digest() == seen.digest() && again.at.elapsed() <= FRESH;
+        Ok(same.then_some(again))
+    }
+
+    /// Writes over what was seen. A write that failed on the way may have been one: it is not made
+    /// again before another look.
+    async fn write(&mut self, document: &Document, seen: &Seen) -> Result<Put, Error> {
+        let began = Instant::now();
+        let put = self.remote.put_as(
+            self.repository,
+            self.tag,
+            &self.asked,
+            document,
+            seen.condition(),
+            Again::MayNot,
+            self.deadline,
+        );
+        match put.await {
+            Ok(Put::Taken) => {
+                self.writes += 1;
+                self.took = began.elapsed();
+                Ok(Put::Taken)
+            }
+            Ok(Put::Changed) => Ok(Put::Changed),
+            Err(error) => {
+                self.failures += 1;
+                if self.failures > FAILURES
+                    || !pause::before_again(&error, pause::FIRST, self.deadline).await
+                {
+                    return Err(error);
+                }
+                self.writes += 1;
+                Ok(Put::Changed)
+            }
+        }
+    }
+
+    /// Watches what is there until it is known to stay, or is gone. `before` is what was there when
+    /// it was written.
+    async fn watch(
+        &mut self,
+        own: Digest,
+        before: Option<Option<Digest>>,
+        merge: &mut Merge<'_>,
+    ) -> Result<Watched, Error> {
+        let began = Instant::now();
+        let (mut last, mut since) = (own, began);
+        let mut held = 0;
+        let mut late = PAUSE;
+        loop {
+            let pause = PAUSE + pause::random(PAUSE_MORE) + self.took.min(SLOW) / 2;
+            if !pause::within(pause, self.deadline).await {
+                return Err(self.unconfirmed());
+            }
+            let seen = self.look().await?;
+            if before == Some(seen.digest()) {
+                // Nobody writes what was there before, so the registry shows it late. To merge into
+                // it would take back what others wrote meanwhile.
+                held = 0;
+                if began.elapsed() > LATE || !pause::within(late, self.deadline).await {
+                    return Err(self.unconfirmed());
+                }
+                late = late.saturating_mul(2).min(LATE_PAUSE);
+                continue;
+            }
+            let merged = merge(seen.manifest(), &self.asked)?;
+            let (Merged::Kept, Some(digest)) = (merged, seen.digest()) else {
+                return Ok(Watched::Lost);
+            };
+            held += 1;
+            if digest != last {
+                self.others = true;
+                (last, since, held) = (digest, seen.at, 1);
+            }
+            let rest = REST.max(self.slowest.saturating_mul(REST_TRIPS));
+            let stays = if self.others {
+                held >= SEEN_AMONG_OTHERS && since.elapsed() >= rest
+            } else {
+                held >= SEEN
+            };
+            if stays {
+                return Ok(Watched::Held(digest));
+            }
+            if began.elapsed() > UNREST {
+                return Err(self.unconfirmed());
+            }
+        }
+    }
+}
