@@ -4,6 +4,7 @@ mod credentials;
 mod discovery;
 pub(crate) mod layout;
 mod layout_writing;
+mod racing;
 mod remote;
 mod writing;
 

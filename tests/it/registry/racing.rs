@@ -1,0 +1,321 @@
+//! Several write at one place at the same time: whoever was told that it is written is found at the
+//! end, and nobody's bytes are changed.
+//!
+//! `SCGATE_RACE_ROUNDS=10` lets them meet more often, `SCGATE_RACE_REGISTRY=127.0.0.1:5000` in that
+//! registry instead of the sandbox's.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use oci_client::Client;
+use oci_client::client::ClientConfig;
+use oci_client::client::ClientProtocol;
+use oci_client::secrets::RegistryAuth;
+use scgate::model::DenyCode;
+use scgate::model::Digest;
+use scgate::model::Repository;
+use scgate::model::media_type;
+use scgate::registry::Search;
+use scgate::registry::Source;
+use scgate::registry::Way;
+use scgate::sandbox::registry::Config;
+use scgate::sandbox::registry::Referrers;
+use scgate::transport::Deadline;
+use serde_json::Value;
+use serde_json::json;
+
+use super::BUNDLE;
+use super::REPO;
+use super::World;
+use super::soon;
+use super::source;
+use super::writing::bundle;
+use super::writing::fallback_tag;
+use super::writing::sign;
+use super::writing::write_bundle;
+use crate::sandbox_registry::plain;
+use crate::sandbox_registry::provider;
+
+/// Writers at the same time.
+const WRITERS: usize = 8;
+
+/// How often they meet; more on request.
+fn rounds() -> usize {
+    let asked = std::env::var("SCGATE_RACE_ROUNDS");
+    asked.map_or(3, |rounds| rounds.parse().unwrap())
+}
+
+/// Where a registry is: the sandbox's, or one that the variable names.
+enum Place {
+    Given(String),
+    Own(World),
+}
+
+impl Place {
+    async fn find(config: Config) -> Self {
+        match std::env::var("SCGATE_RACE_REGISTRY") {
+            Ok(host) => Self::Given(host),
+            Err(_) => Self::Own(World::start(config).await),
+        }
+    }
+
+    fn host(&self) -> String {
+        match self {
+            Self::Given(host) => host.clone(),
+            Self::Own(world) => world.registry.host(),
+        }
+    }
+}
+
+/// What is written at the same time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum What {
+    Bundles,
+    Signatures,
+}
+
+/// Reads, adds and writes once, as most tools do.
+async fn write_carelessly(place: &str, tag: &str, what: What, subject: Digest, number: usize) {
+    let url = format!("http://{place}/v2/{REPO}/manifests/{tag}");
+    let (kind, list) = match what {
+        What::Bundles => (media_type::INDEX, "manifests"),
+        What::Signatures => (media_type::IMAGE, "layers"),
+    };
+    let client = plain();
+    let answer = client
+        .get(&url)
+        .header("accept", kind)
+        .send()
+        .await
+        .unwrap();
+    if answer.status() != 200 {
+        return;
+    }
+    let mut document: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    let mut entry = document[list][0].clone();
+    if what == What::Bundles {
+        let (_, descriptor, _) = bundle(subject, number);
+        entry = json!({"mediaType": media_type::IMAGE, "digest": descriptor.digest, "size": descriptor.size});
+    }
+    entry["annotations"] = json!({"careless": number.to_string()});
+    entry["unknown"] = json!({"kept": [1, null]});
+    document[list].as_array_mut().unwrap().push(entry);
+    let put = client.put(&url).header("content-type", kind);
+    put.body(document.to_string()).send().await.unwrap();
+}
+
+/// Those who were told that theirs is written, in one round.
+async fn race(place: &str, what: What, careless: bool, subject: Digest) -> Vec<(usize, Digest)> {
+    let repository = Repository::parse(&format!("{place}/{REPO}")).unwrap();
+    let tag = fallback_tag(subject);
+    let signature_tag = format!("{tag}.sig");
+    let write = async |number: usize| {
+        // Each has its own connections and knows nothing of the others.
+        let source = source();
+        let writer = source.writer(Deadline::after(Duration::from_secs(60)));
+        let written = match what {
+            What::Bundles => {
+                let written = write_bundle(&writer, &repository, subject, number).await;
+                written.map(|(_, digest)| digest)
+            }
+            What::Signatures => sign(&writer, &repository, &signature_tag, number).await,
+        };
+        match written {
+            Ok(digest) => Some((number, digest)),
+            Err(error) => {
+                assert_eq!(error.code(), DenyCode::WriteUnconfirmed, "{error}");
+                None
+            }
+        }
+    };
+    let intruder = async {
+        for number in 100..103 {
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            if careless && what == What::Bundles {
+                let (manifest, _, _) = bundle(subject, number);
+                let source = source();
+                let writer = source.writer(soon());
+                let (_, _, payload) = bundle(subject, number);
+                writer.blob(&repository, payload).await.unwrap();
+                let put = writer.manifest(&repository, media_type::IMAGE, manifest, None);
+                put.await.unwrap();
+            }
+            if careless {
+                let tag = match what {
+                    What::Bundles => &tag,
+                    What::Signatures => &signature_tag,
+                };
+                write_carelessly(place, tag, what, subject, number).await;
+            }
+        }
+    };
+    let (written, ()) = tokio::join!(join_all((0..WRITERS).map(write)), intruder);
+    written.into_iter().flatten().collect()
+}
+
+/// What another client reads at the end: the signatures or digests, and the careless entries.
+async fn read_back(place: &str, what: What, subject: Digest) -> (Vec<String>, Vec<Value>) {
+    provider();
+    let config = ClientConfig {
+        protocol: ClientProtocol::Http,
+        ..ClientConfig::default()
+    };
+    let client = Client::new(config);
+    let (tag, list) = match what {
+        What::Bundles => (fallback_tag(subject), "manifests"),
+        What::Signatures => (format!("{}.sig", fallback_tag(subject)), "layers"),
+    };
+    let reference = oci_client::Reference::with_tag(place.to_owned(), REPO.to_owned(), tag);
+    let types = [media_type::IMAGE, media_type::INDEX];
+    let pulled = client.pull_manifest_raw(&reference, &RegistryAuth::Anonymous, &types);
+    let (bytes, _) = pulled.await.unwrap();
+    let document: Value = serde_json::from_slice(&bytes).unwrap();
+    let entries = document[list].as_array().unwrap();
+    let key = |entry: &Value| match what {
+        What::Bundles => entry["digest"].as_str().unwrap().to_owned(),
+        What::Signatures => {
+            let text = &entry["annotations"]["dev.cosignproject.cosign/signature"];
+            text.as_str().unwrap_or_default().to_owned()
+        }
+    };
+    let careless = entries
+        .iter()
+        .filter(|entry| entry["annotations"]["careless"].is_string());
+    (
+        entries.iter().map(key).collect(),
+        careless.cloned().collect(),
+    )
+}
+
+async fn run(what: What, config: Config, careless: bool) {
+    let place = Place::find(config).await;
+    let (mut told, mut kept) = (0, 0);
+    for round in 0..rounds() {
+        let subject = Digest::sha256(
+            format!(
+                "{what:?} {careless} {round} {:?}",
+                std::time::SystemTime::now()
+            )
+            .as_bytes(),
+        );
+        let host = place.host();
+        let written = race(&host, what, careless, subject).await;
+        told += written.len();
+        let (entries, foreign) = read_back(&host, what, subject).await;
+        for (number, digest) in &written {
+            let key = match what {
+                What::Bundles => digest.to_string(),
+                What::Signatures => number.to_string(),
+            };
+            let count = entries.iter().filter(|entry| **entry == key).count();
+            assert_eq!(count, 1, "round {round}: {key} in {entries:?}");
+            kept += 1;
+        }
+        for entry in foreign {
+            assert_eq!(entry["unknown"], json!({"kept": [1, null]}));
+        }
+        let found = list(&source(), &host, subject).await;
+        let way = match what {
+            What::Bundles => Way::FallbackTag,
+            What::Signatures => Way::SignatureTag,
+        };
+        assert!(found.iter().any(|(via, _)| *via == way));
+    }
+    let all = rounds() * WRITERS;
+    // Whatever the machine does meanwhile, this is no way to pass: to confirm nothing.
+    assert!(told * 10 >= all * 9, "{told} of {all}");
+    assert_eq!(kept, told);
+}
+
+async fn list(source: &Source, host: &str, subject: Digest) -> Vec<(Way, Digest)> {
+    let repository = Repository::parse(&format!("{host}/{REPO}")).unwrap();
+    let reference = scgate::model::Reference::parse(&format!("{host}/{REPO}@{subject}"));
+    let pinned = reference.unwrap().pinned().unwrap();
+    let search = Search::default();
+    let listing = source.list(&pinned, &repository, &search, soon()).await;
+    let candidates = listing.candidates.iter();
+    candidates.map(|c| (c.via, c.descriptor.digest)).collect()
+}
+
+fn without_api(conditional: bool, delay: u64) -> Config {
+    Config {
+        referrers: Referrers::Off,
+        conditional,
+        // What a careless writer lists need not be there.
+        sparse: true,
+        delay: Duration::from_millis(delay),
+        ..Config::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_confirmed_entry_of_a_fallback_tag_is_lost() {
+    run(What::Bundles, without_api(false, 0), false).await;
+    run(What::Bundles, without_api(true, 0), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_confirmed_entry_is_lost_where_answers_take_their_time() {
+    run(What::Bundles, without_api(false, 5), false).await;
+    run(What::Signatures, without_api(false, 5), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_confirmed_signature_is_lost() {
+    run(What::Signatures, without_api(false, 0), false).await;
+    run(What::Signatures, without_api(true, 0), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_confirmed_entry_is_lost_beside_one_who_does_not_look_again() {
+    run(What::Bundles, without_api(false, 2), true).await;
+    run(What::Signatures, without_api(false, 2), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_referrers_api_lists_all() {
+    let world = World::start(Config::default()).await;
+    let host = world.registry.host();
+    let written = race(&host, What::Bundles, false, world.image).await;
+    assert_eq!(written.len(), WRITERS);
+    let found = list(&source(), &host, world.image).await;
+    assert_eq!(found.len(), WRITERS);
+    assert!(found.iter().all(|(via, _)| *via == Way::ReferrersApi));
+    let config = ClientConfig {
+        protocol: ClientProtocol::Http,
+        ..ClientConfig::default()
+    };
+    provider();
+    let reference =
+        oci_client::Reference::with_digest(host, REPO.to_owned(), world.image.to_string());
+    let client = Client::new(config);
+    let referrers = client.pull_referrers(&reference, None).await.unwrap();
+    for (_, digest) in written {
+        let digest = digest.to_string();
+        let mut entries = referrers.manifests.iter();
+        let entry = entries.find(|entry| entry.digest == digest).unwrap();
+        assert_eq!(entry.artifact_type.as_deref(), Some(BUNDLE));
+    }
+}
+
+/// Within one source nobody has to race: whoever writes at the same tag waits.
+#[tokio::test]
+async fn writers_of_one_source_take_turns() {
+    let world = World::start(without_api(false, 0)).await;
+    let (source, repository) = (source(), world.repository());
+    let write = async |number| {
+        let writer = source.writer(soon());
+        sign(&writer, &repository, "x.sig", number).await
+    };
+    let written = join_all((0..4).map(write)).await;
+    assert!(written.iter().all(Result::is_ok), "{written:?}");
+    let requests = world.registry.requests();
+    let tags = requests
+        .iter()
+        .filter(|r| r.path.ends_with("x.sig") && r.method == "PUT");
+    assert_eq!(tags.count(), 4, "one write for each");
+    let digest = world.registry.resolve(REPO, "x.sig").unwrap();
+    let (_, bytes) = world.registry.manifest(REPO, digest).unwrap();
+    let manifest: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(manifest["layers"].as_array().unwrap().len(), 4);
+}
