@@ -108,6 +108,16 @@ impl Ring {
         answer.stdout.lines().next().unwrap_or_default().to_owned()
     }
 
+    /// Runs crane, which has to succeed, and returns all that it printed.
+    pub(crate) fn crane_whole<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> String {
+        let answer = self.ask(&self.programs.join("crane"), self.scratch(), arguments);
+        assert_eq!(answer.exit, Some(0), "{answer}");
+        answer.stdout
+    }
+
     /// As [`Ring::cosign`], from the directory that holds the files which the arguments name.
     pub(crate) fn cosign_in(&self, directory: &Path, arguments: &[String]) -> Answer {
         self.ask(&self.programs.join("cosign"), directory, arguments)
