@@ -121,7 +121,7 @@ impl Default for Search {
 
 impl Search {
     /// The tag of a way, for the ways that are tags.
-    pub(super) fn tag(&self, way: Way, digest: &Digest) -> Option<String> {
+    pub(crate) fn tag(&self, way: Way, digest: &Digest) -> Option<String> {
         let (algorithm, hex) = (digest.algorithm().name(), digest.hex());
         match way {
             // Distribution specification, "Referrers tag schema": at most 64 characters of the value.

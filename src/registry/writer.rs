@@ -277,7 +277,14 @@ impl Writer<'_> {
                 layout.append(tag, self.deadline, merge).await
             }
             Place::Remote(remote) => {
-                let mut merge = Appending::new(layers, replaces, &remote.limits);
+                let appending = || Appending::new(layers, replaces, &remote.limits);
+                // What the first signature under the tag needs goes first, so that no time passes
+                // between looking and writing. Where there are others, something else is needed.
+                let asked = Asked::of(repository, What::Tag(tag.to_owned()));
+                if let Merged::New(first) = appending().merge(None, &asked)? {
+                    self.upload_config(repository, &first).await?;
+                }
+                let mut merge = appending();
                 self.share(remote, repository, tag, &mut |there, asked| {
                     merge.merge(there, asked)
                 })
@@ -288,6 +295,21 @@ impl Writer<'_> {
 }
 
 impl Writer<'_> {
+    /// Uploads the configuration that a document names, unless it was.
+    async fn upload_config(
+        &self,
+        repository: &Repository,
+        document: &Document,
+    ) -> Result<(), Error> {
+        match &document.config {
+            Some(config) => {
+                let digest = Digest::sha256(config);
+                self.upload(repository, &digest, config).await
+            }
+            None => Ok(()),
+        }
+    }
+
     async fn upload(
         &self,
         repository: &Repository,

@@ -33,14 +33,15 @@ use crate::transport::Deadline;
 
 /// How old what was looked at may be when it is written over. Whoever was suspended looks again.
 const FRESH: Duration = Duration::from_millis(50);
-/// How often what was written must be seen in a row (measured with eight writers on one tag: once
-/// keeps 7 to 8 of 8, three times all).
-const SEEN: u32 = 3;
-/// The least pause before each look. Three of them are longer than any writer takes from his look
-/// to his write.
+/// The least pause before each look among others.
 const PAUSE: Duration = Duration::from_millis(55);
 /// How much longer a pause may be.
 const PAUSE_MORE: Duration = Duration::from_millis(30);
+/// How many pauses the first look comes after: together they are longer than any writer takes from
+/// his look to his write, so that whoever could not see what was written has written by then. Looking
+/// in between finds out sooner and nothing more (measured with eight writers on one tag: looking once,
+/// at once, keeps 7 to 8 of 8, and looking so long all).
+const FIRST_PAUSES: u32 = 3;
 /// How long a write is thought to be on its way, at most: half of it is added to each pause.
 const SLOW: Duration = Duration::from_secs(2);
 /// How often it must be seen in a row after somebody else was seen writing.
@@ -171,11 +172,9 @@ impl Shared<'_> {
                 },
                 (Merged::Kept, None) => return Err(self.unconfirmed()),
             };
-            if let Some(config) = &document.config {
-                let digest = Digest::sha256(config);
-                let upload = self.writer.upload(self.repository, &digest, config);
-                upload.await?;
-            }
+            self.writer
+                .upload_config(self.repository, &document)
+                .await?;
             let Some(seen) = self.still(seen).await? else {
                 continue;
             };
@@ -272,8 +271,10 @@ impl Shared<'_> {
         let (mut last, mut since) = (own, began);
         let mut held = 0;
         let mut late = PAUSE;
+        let mut pauses = FIRST_PAUSES;
         loop {
             let pause = PAUSE + pause::random(PAUSE_MORE) + self.took.min(SLOW) / 2;
+            let pause = pause.saturating_mul(core::mem::replace(&mut pauses, 1));
             if !pause::within(pause, self.deadline).await {
                 return Err(self.unconfirmed());
             }
@@ -298,12 +299,8 @@ impl Shared<'_> {
                 (last, since, held) = (digest, seen.at, 1);
             }
             let rest = REST.max(self.slowest.saturating_mul(REST_TRIPS));
-            let stays = if self.others {
-                held >= SEEN_AMONG_OTHERS && since.elapsed() >= rest
-            } else {
-                held >= SEEN
-            };
-            if stays {
+            let rested = held >= SEEN_AMONG_OTHERS && since.elapsed() >= rest;
+            if rested || !self.others {
                 return Ok(Watched::Held(digest));
             }
             if began.elapsed() > UNREST {
