@@ -20,6 +20,7 @@ use crate::admit::collect::Collector;
 use crate::model::DenyCode;
 use crate::model::Digest;
 use crate::model::Limits;
+use crate::model::Pinned;
 use crate::model::Reference;
 use crate::model::Repository;
 use crate::model::Timestamp;
@@ -176,6 +177,26 @@ impl Gate {
             .await;
         let evidence = Evidence { parent, ..evidence };
         self.report(target(Some(resolved.pinned.digest())), evidence, now)
+    }
+
+    /// The policy that judges.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.inner.policy
+    }
+
+    /// What evidence there is about one manifest, read as far as the policy needs it. Nothing is
+    /// decided.
+    pub(crate) async fn evidence_about(
+        &self,
+        source: &Source,
+        image: &Pinned,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Subject {
+        let mut subject = Subject::new(image.digest(), Role::Other);
+        let collector = Collector::new(self, source, image, now, deadline);
+        collector.evidence(&mut subject).await;
+        subject
     }
 
     /// Decides about a file by the evidence that is given with it.

@@ -9,6 +9,7 @@ mod answer;
 mod conformance;
 mod digest;
 mod error;
+mod failed;
 mod files;
 mod gate;
 mod identity;
@@ -17,6 +18,9 @@ mod refused;
 mod registry;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod sign;
+mod sign_blob;
+mod signing;
 mod source;
 mod tree;
 mod trust;
@@ -81,6 +85,14 @@ enum Command {
     VerifyBlob(Box<verify_blob::VerifyBlob>),
     /// Is there a statement of this type about the file, by whom it must be?
     VerifyBlobAttestation(Box<verify_blob::VerifyBlobAttestation>),
+    /// Sign images: the index and everything in it, keylessly or with a key.
+    Sign(Box<sign::Sign>),
+    /// Attest a document about images: an SBOM, provenance, a scan.
+    Attest(Box<sign::Attest>),
+    /// Sign files: release binaries, SBOMs.
+    SignBlob(Box<sign_blob::SignBlob>),
+    /// Attest a document about files.
+    AttestBlob(Box<sign_blob::AttestBlob>),
     /// All evidence of an image: who signed it, how old it is, and which platform lacks what.
     ///
     /// Not a verdict: no policy is asked, so whoever signed is shown. Exit codes: 0 shown whole, 1
@@ -121,6 +133,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::VerifyAttestation(asked) => asked.run(),
         Command::VerifyBlob(asked) => asked.run(),
         Command::VerifyBlobAttestation(asked) => asked.run(),
+        Command::Sign(asked) => asked.run(),
+        Command::Attest(asked) => asked.run(),
+        Command::SignBlob(asked) => asked.run(),
+        Command::AttestBlob(asked) => asked.run(),
         Command::Tree(asked) => asked.run(),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(asked) => asked.run(),

@@ -9,6 +9,7 @@ mod explain;
 mod human;
 mod json;
 mod sheet;
+mod signed;
 mod text;
 mod tree;
 
@@ -18,6 +19,8 @@ use std::io::Write;
 pub use explain::cause;
 pub use explain::meaning;
 pub use explain::remedy;
+pub use signed::signed_json;
+pub use signed::signed_text;
 pub use tree::Tree;
 
 use crate::admit::Report;

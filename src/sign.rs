@@ -1,8 +1,773 @@
 //! Signing and attesting: one certificate for a walk, one log entry a payload, nothing pushed that
 //! does not verify.
+//!
+//! A [`Signer`] holds who signs, with which services and under which root. [`Signer::sign`] and
+//! [`Signer::attest`] resolve the reference once and read every manifest before anything is signed;
+//! find out what is there already, which is kept; make the rest, all of it at once; verify each piece
+//! as whoever reads it will; see whether a tag still names the same image; and only then write, each
+//! piece by itself and read back. A run that was broken off is completed by the next one.
+//!
+//! Start with the numbered steps of `Signer::run`.
 
+mod bundle;
+mod certificate;
+mod error;
+mod existing;
+mod key;
+mod make;
+mod payload;
 mod predicate;
+mod publish;
+mod walk;
 
+use core::fmt;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::TryStreamExt;
+use futures_util::stream;
+use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
+use tokio::sync::SemaphorePermit;
+
+pub use error::Error;
+pub use key::KeyError;
+pub use key::Password;
+pub use key::SigningKey;
 pub use predicate::Predicate;
 pub use predicate::PredicateError;
 pub use predicate::PredicateType;
+pub use walk::Recursion;
+pub use walk::Role;
+pub use walk::Target;
+
+use crate::model::Descriptor;
+use crate::model::Digest;
+use crate::model::Limits;
+use crate::model::Pinned;
+use crate::model::Platform;
+use crate::model::Reference;
+use crate::model::Repository;
+use crate::model::San;
+use crate::model::Timestamp;
+use crate::registry;
+use crate::registry::Source;
+use crate::registry::Writer;
+use crate::services;
+use crate::services::oidc::Token;
+use crate::services::rekor;
+use crate::services::signing_config::Services;
+use crate::sign::certificate::Holder;
+use crate::sign::existing::Author;
+use crate::sign::existing::Place;
+use crate::sign::existing::Wanted;
+use crate::sign::make::Made;
+use crate::transport::Deadline;
+use crate::transport::Transport;
+use crate::verify::LogTerm;
+use crate::verify::ManagedKey;
+use crate::verify::Terms;
+use crate::verify::TrustRoot;
+use crate::verify::VerifiedSignature;
+
+/// Pieces of evidence that are made or written at the same time.
+const SIDE_BY_SIDE: usize = 32;
+/// Requests to services at the same time: the entries of a usual walk, so that one checkpoint of a
+/// log covers them all.
+const SERVICES_AT_ONCE: usize = 16;
+/// Seconds that the clocks of the services may be ahead of this machine's where a signer looks at
+/// its own work.
+const SKEW: u8 = 10;
+
+/// A layout that evidence is written in.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Format {
+    /// A Sigstore bundle that refers to its image: cosign 3, Kyverno.
+    Bundle,
+    /// A layer under a tag beside the image: cosign 2, policy-controller.
+    Legacy,
+}
+
+impl Format {
+    /// The name in flags and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bundle => "bundle",
+            Self::Legacy => "legacy",
+        }
+    }
+}
+
+/// What time it is. The services' own times are compared with it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Brings another token of the same identity, where the first has come to its end.
+pub type Renew = Arc<dyn Fn(Deadline) -> Renewing + Send + Sync>;
+
+/// A token on its way.
+pub type Renewing = core::pin::Pin<Box<dyn Future<Output = Result<Token, services::Error>> + Send>>;
+
+/// Who signs.
+pub enum Credential {
+    /// A managed key.
+    Key(Arc<SigningKey>),
+    /// Whoever a token names, by a certificate for a key that nobody keeps.
+    Token {
+        /// The token.
+        token: Box<Token>,
+        /// Where the next one comes from, if there can be one.
+        renew: Option<Renew>,
+    },
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => f.debug_tuple("Key").field(key).finish(),
+            Self::Token { token, .. } => f.debug_tuple("Token").field(token).finish(),
+        }
+    }
+}
+
+/// What a signer is made of.
+pub struct Config {
+    /// Who signs.
+    pub credential: Credential,
+    /// The services that take part.
+    pub services: Services,
+    /// What the result is verified under. Without one only a managed key signs, and no log is asked.
+    pub root: Option<Arc<TrustRoot>>,
+    /// The HTTP set-up for the services.
+    pub transport: Transport,
+    /// The bounds on what comes back.
+    pub limits: Limits,
+    /// What time it is.
+    pub clock: Clock,
+    /// The name that certificates must have, where it is not the one that the public instance of
+    /// Fulcio would give to the token.
+    pub identity: Option<String>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("credential", &self.credential)
+            .field("services", &self.services)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Signs.
+pub struct Signer {
+    credential: Credential,
+    managed: Option<Arc<ManagedKey>>,
+    services: Services,
+    root: Option<Arc<TrustRoot>>,
+    transport: Transport,
+    limits: Limits,
+    clock: Clock,
+    identity: Option<String>,
+    terms: Terms,
+    held: Mutex<Option<Holder>>,
+    in_flight: Semaphore,
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer")
+            .field("credential", &self.credential)
+            .field("services", &self.services)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether something that is there already is made a second time.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Again {
+    /// What is there is kept.
+    #[default]
+    No,
+    /// It is made again.
+    Yes,
+}
+
+/// Whether a new attestation takes the place of older ones of its type under the legacy tag.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Replace {
+    /// They stay beside it.
+    #[default]
+    No,
+    /// They go.
+    Yes,
+}
+
+/// What to sign, and where it goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Where the image is.
+    pub source: &'a Source,
+    /// The image.
+    pub reference: &'a Reference,
+    /// How far to go into an index.
+    pub recursion: Recursion,
+    /// The layouts, each of which is written.
+    pub formats: &'a BTreeSet<Format>,
+    /// Where the evidence goes, when that is not the image's own repository.
+    pub repository: Option<&'a Repository>,
+    /// What stands before `sha256-` in legacy tags.
+    pub tag_prefix: &'a str,
+    /// Whether what is there already is made again.
+    pub again: Again,
+    /// When it must have ended.
+    pub deadline: Deadline,
+}
+
+/// A predicate, and the platform that it is about.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The images of this platform; without one, what was named, and with recursion every image that
+    /// no other predicate is about.
+    pub platform: Option<Platform>,
+    /// The predicate.
+    pub predicate: Arc<Predicate>,
+}
+
+/// What was signed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Signed {
+    /// The image.
+    pub image: Pinned,
+    /// Every piece of evidence, in the order of the walk.
+    pub pieces: Vec<Piece>,
+}
+
+/// One piece of evidence.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Piece {
+    /// What it is about.
+    pub target: Target,
+    /// Its layout.
+    pub format: Format,
+    /// What it proves.
+    pub proof: Arc<VerifiedSignature>,
+    /// What became of it.
+    pub state: State,
+}
+
+/// What became of a piece of evidence.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum State {
+    /// It could not be written, or not be found again.
+    Failed(registry::Error),
+    /// It was there already, in the manifest with this digest.
+    Kept(Digest),
+    /// It was written, in the manifest with this digest.
+    Written(Digest),
+}
+
+/// A file's bundle.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FileBundle {
+    /// The JSON.
+    pub json: Bytes,
+    /// What it proves.
+    pub proof: VerifiedSignature,
+}
+
+/// Something to sign about one manifest, in those layouts in which it is not there yet.
+struct Job {
+    target: Target,
+    content: Content,
+    formats: Vec<Format>,
+}
+
+/// What is said about a manifest.
+enum Content {
+    Signature,
+    Statement {
+        predicate_type: String,
+        payload: Vec<u8>,
+    },
+}
+
+impl Content {
+    fn wanted<'a>(&'a self, annotations: &'a BTreeMap<String, String>) -> Wanted<'a> {
+        match self {
+            Self::Signature => Wanted::Signature(annotations),
+            Self::Statement {
+                predicate_type,
+                payload,
+            } => Wanted::Statement {
+                predicate_type,
+                payload,
+            },
+        }
+    }
+}
+
+impl Signer {
+    /// Makes a signer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RootMissing`] where something would be made that nothing could verify,
+    /// [`Error::FulcioMissing`] where nobody issues certificates, and [`Error::TimeMissing`] where no
+    /// service would state the time that a certificate needs.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let Config {
+            credential,
+            services,
+            root,
+            transport,
+            limits,
+            clock,
+            identity,
+        } = config;
+        let logged = !services.rekor().is_empty() || services.rekor_v1().is_some();
+        let terms = Terms {
+            clock_skew: SKEW,
+            log: match logged {
+                true => LogTerm::Required,
+                false => LogTerm::InsecureNone,
+            },
+            ..Terms::default()
+        };
+        let managed = match &credential {
+            Credential::Key(key) => {
+                let managed = ManagedKey::parse(key.public_pem().as_bytes(), &limits)
+                    .map_err(|_| KeyError::Unsupported)?;
+                Some(Arc::new(managed))
+            }
+            Credential::Token { .. } => {
+                if services.fulcio().is_none() {
+                    return Err(Error::FulcioMissing);
+                }
+                if services.tsa().is_empty() && !states_time(&services) {
+                    return Err(Error::TimeMissing);
+                }
+                None
+            }
+        };
+        let vouched = logged || !services.tsa().is_empty();
+        if root.is_none() && (managed.is_none() || vouched) {
+            return Err(Error::RootMissing);
+        }
+        Ok(Self {
+            held: Mutex::default(),
+            in_flight: Semaphore::new(SERVICES_AT_ONCE),
+            credential,
+            managed,
+            services,
+            root,
+            transport,
+            limits,
+            clock,
+            identity,
+            terms,
+        })
+    }
+
+    /// The layouts that can be written: the legacy one has room for Rekor v1 alone.
+    #[must_use]
+    pub fn formats(&self) -> BTreeSet<Format> {
+        let legacy = self.services.rekor_v1().is_some() || self.terms.log == LogTerm::InsecureNone;
+        let formats = [Some(Format::Bundle), legacy.then_some(Format::Legacy)];
+        formats.into_iter().flatten().collect()
+    }
+
+    /// Signs an image.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when nothing was written. What could be written and what not is in [`Signed`].
+    pub async fn sign(
+        &self,
+        request: Request<'_>,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Signed, Error> {
+        let named = self.resolve(request).await?;
+        let jobs = named.targets.iter().map(|target| Job {
+            target: target.clone(),
+            content: Content::Signature,
+            formats: request.formats.iter().copied().collect(),
+        });
+        let jobs = jobs.collect();
+        self.run(request, &named.image, jobs, annotations, Replace::No)
+            .await
+    }
+
+    /// Attests predicates about an image.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Signer::sign`], and [`Error::PlatformMissing`].
+    pub async fn attest(
+        &self,
+        request: Request<'_>,
+        predicates: &[About],
+        replace: Replace,
+    ) -> Result<Signed, Error> {
+        // Every platform is looked for, whatever is attested.
+        let by_platform = predicates.iter().any(|about| about.platform.is_some());
+        let walked = Request {
+            recursion: match by_platform {
+                true => Recursion::Everything,
+                false => request.recursion,
+            },
+            ..request
+        };
+        let named = self.resolve(walked).await?;
+        let name = payload::docker_reference(named.image.repository());
+        let mut jobs = Vec::new();
+        for (about, targets) in assign(predicates, &named.targets, request.recursion)? {
+            for target in targets {
+                let subject = [(Some(name.as_str()), target.digest)];
+                let payload = about.predicate.statement(&subject, &BTreeMap::new());
+                jobs.push(Job {
+                    target: target.clone(),
+                    content: Content::Statement {
+                        predicate_type: about.predicate.kind().uri().to_owned(),
+                        payload,
+                    },
+                    formats: request.formats.iter().copied().collect(),
+                });
+            }
+        }
+        self.run(request, &named.image, jobs, &BTreeMap::new(), replace)
+            .await
+    }
+
+    /// Signs a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn sign_file(&self, file: &[u8], deadline: Deadline) -> Result<FileBundle, Error> {
+        let holder = self.holder(deadline).await?;
+        let Made { bytes, proof, .. } = self.message(&holder, file, deadline).await?;
+        Ok(FileBundle { json: bytes, proof })
+    }
+
+    /// Attests a predicate about a file, of which only the digest is needed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn attest_file(
+        &self,
+        name: &str,
+        digest: Digest,
+        predicate: &Predicate,
+        deadline: Deadline,
+    ) -> Result<FileBundle, Error> {
+        let holder = self.holder(deadline).await?;
+        let statement = predicate.statement(&[(Some(name), digest)], &BTreeMap::new());
+        let formats = [Format::Bundle];
+        let made = self.statement(&holder, &statement, digest, &formats, deadline);
+        match made.await?.pop() {
+            Some((_, Made { bytes, proof, .. })) => Ok(FileBundle { json: bytes, proof }),
+            None => Err(Error::RootMissing),
+        }
+    }
+
+    /// Finds out what the reference names and what is in it.
+    async fn resolve(&self, request: Request<'_>) -> Result<Named, Error> {
+        let Request {
+            source, deadline, ..
+        } = request;
+        let resolved = source.resolve(request.reference, deadline).await?;
+        let image = resolved.pinned;
+        let manifest = resolved.manifest;
+        let recursion = request.recursion;
+        let limits = &self.limits;
+        let targets = walk::walk(source, &image, manifest, recursion, limits, deadline).await?;
+        Ok(Named { image, targets })
+    }
+
+    /// The way from what is to be said to evidence that lies beside the image.
+    async fn run(
+        &self,
+        request: Request<'_>,
+        image: &Pinned,
+        jobs: Vec<Job>,
+        annotations: &BTreeMap<String, String>,
+        replace: Replace,
+    ) -> Result<Signed, Error> {
+        let Request {
+            source, deadline, ..
+        } = request;
+        let place = Place {
+            source,
+            image,
+            repository: request.repository.unwrap_or(image.repository()),
+            tag_prefix: request.tag_prefix,
+            deadline,
+        };
+
+        let order: Vec<_> = jobs.iter().map(|job| job.target.digest).collect();
+
+        // 1. What is there already.
+        let (mut pieces, jobs) = match request.again {
+            Again::Yes => (Vec::new(), jobs),
+            Again::No => self.kept(place, jobs, annotations).await?,
+        };
+
+        // 2. The rest, all of it at once: a log then covers it with one checkpoint.
+        let made = jobs.iter().map(|job| async move {
+            let made = self.make(image, job, annotations, deadline).await?;
+            Ok::<_, Error>((job, made))
+        });
+        let made: Vec<_> = stream::iter(made)
+            .buffer_unordered(SIDE_BY_SIDE)
+            .try_collect()
+            .await?;
+
+        // 3. What was signed is what the reference still names.
+        self.still(request, image).await?;
+
+        // 4. Each piece by itself, and read back.
+        let created = Timestamp::from_unix_seconds((self.clock)().unix_seconds());
+        let created = created.unwrap_or_else(|_| (self.clock)());
+        let writer = source.writer(deadline);
+        let writing = made
+            .into_iter()
+            .flat_map(|(job, made)| made.into_iter().map(move |made| (job, made)));
+        let writing = writing.map(|(job, made)| write(&writer, place, job, made, created, replace));
+        let written: Vec<_> = stream::iter(writing)
+            .buffer_unordered(SIDE_BY_SIDE)
+            .collect()
+            .await;
+        pieces.extend(written);
+        pieces.sort_by_key(|piece| {
+            let mut order = order.iter();
+            let at = order.position(|digest| *digest == piece.target.digest);
+            (at, piece.format)
+        });
+        Ok(Signed {
+            image: image.clone(),
+            pieces,
+        })
+    }
+
+    /// What is there already, and what is left to do.
+    async fn kept(
+        &self,
+        place: Place<'_>,
+        jobs: Vec<Job>,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<(Vec<Piece>, Vec<Job>), Error> {
+        let author = &self.author()?;
+        let looked = jobs.into_iter().map(|job| async move {
+            let wanted = job.content.wanted(annotations);
+            let found = job.formats.iter().map(|format| {
+                let found = self.existing(place, job.target.digest, *format, author, wanted);
+                async move { found.await.map(|found| (*format, found)) }
+            });
+            let found = futures_util::future::try_join_all(found).await?;
+            Ok::<_, Error>((job, found))
+        });
+        let looked: Vec<_> = stream::iter(looked)
+            .buffered(SIDE_BY_SIDE)
+            .try_collect()
+            .await?;
+        let (mut pieces, mut left) = (Vec::new(), Vec::new());
+        for (mut job, found) in looked {
+            job.formats.clear();
+            for (format, found) in found {
+                match found {
+                    Some((holder, proof)) => pieces.push(Piece {
+                        target: job.target.clone(),
+                        format,
+                        proof,
+                        state: State::Kept(holder),
+                    }),
+                    None => job.formats.push(format),
+                }
+            }
+            if !job.formats.is_empty() {
+                left.push(job);
+            }
+        }
+        Ok((pieces, left))
+    }
+
+    /// Who will have signed, by what the token says.
+    fn author(&self) -> Result<Author, Error> {
+        match (&self.managed, &self.credential) {
+            (Some(key), _) => Ok(Author::Key(key.id())),
+            (None, Credential::Token { token, .. }) => {
+                let claimed = token.claimed()?;
+                Ok(Author::Certificate {
+                    san: match &self.identity {
+                        Some(expected) => San::Uri(expected.clone()),
+                        None => claimed.name,
+                    },
+                    issuer: claimed.issuer,
+                })
+            }
+            (None, Credential::Key(_)) => Err(Error::RootMissing),
+        }
+    }
+
+    async fn make(
+        &self,
+        image: &Pinned,
+        job: &Job,
+        annotations: &BTreeMap<String, String>,
+        deadline: Deadline,
+    ) -> Result<Vec<(Format, Made)>, Error> {
+        let holder = self.holder(deadline).await?;
+        let subject = job.target.digest;
+        match &job.content {
+            Content::Statement { payload, .. } => {
+                self.statement(&holder, payload, subject, &job.formats, deadline)
+                    .await
+            }
+            // The two layouts sign different documents.
+            Content::Signature => {
+                let made = job.formats.iter().map(|format| {
+                    let holder = &holder;
+                    async move {
+                        match format {
+                            Format::Bundle => {
+                                let statement = payload::signature_statement(&subject, annotations);
+                                let formats = [Format::Bundle];
+                                self.statement(holder, &statement, subject, &formats, deadline)
+                                    .await
+                            }
+                            Format::Legacy => {
+                                let repository = image.repository();
+                                let document =
+                                    payload::simple_signing(repository, &subject, annotations);
+                                let made =
+                                    self.legacy_signature(holder, document, subject, deadline);
+                                Ok(vec![(Format::Legacy, made.await?)])
+                            }
+                        }
+                    }
+                });
+                let made = futures_util::future::try_join_all(made).await?;
+                Ok(made.into_iter().flatten().collect())
+            }
+        }
+    }
+
+    /// Whether a tag that was signed by still names the same image.
+    async fn still(&self, request: Request<'_>, image: &Pinned) -> Result<(), Error> {
+        if request.reference.digest().is_some() {
+            return Ok(());
+        }
+        let resolved = request
+            .source
+            .resolve(request.reference, request.deadline)
+            .await?;
+        let (was, is) = (image.digest(), resolved.pinned.digest());
+        if was == is {
+            return Ok(());
+        }
+        Err(Error::TagMoved {
+            reference: request.reference.to_string(),
+            was,
+            is,
+        })
+    }
+
+    /// A turn at the services.
+    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        // Closed by nobody.
+        self.in_flight.acquire().await.ok()
+    }
+
+    const fn client(&self, deadline: Deadline) -> services::Client<'_> {
+        services::Client {
+            transport: &self.transport,
+            limits: &self.limits,
+            deadline,
+        }
+    }
+}
+
+/// What a reference turned out to be.
+struct Named {
+    image: Pinned,
+    targets: Vec<Target>,
+}
+
+/// Whether a log states the time, as those of Rekor v1 do.
+fn states_time(services: &Services) -> bool {
+    let mut logs = services.rekor().iter();
+    logs.any(|log| log.version == rekor::Version::V1)
+}
+
+/// Which predicate is about which manifest.
+fn assign<'a>(
+    predicates: &'a [About],
+    targets: &'a [Target],
+    recursion: Recursion,
+) -> Result<Vec<(&'a About, Vec<&'a Target>)>, Error> {
+    let mut assigned = Vec::new();
+    let mut taken = BTreeSet::new();
+    for about in predicates {
+        let Some(platform) = &about.platform else {
+            continue;
+        };
+        let is_of = |target: &&Target| matches!(&target.role, Role::Image(Some(own)) if own.answers(platform));
+        let of_platform: Vec<_> = targets.iter().filter(is_of).collect();
+        if of_platform.is_empty() {
+            return Err(Error::PlatformMissing {
+                platform: platform.to_string(),
+            });
+        }
+        taken.extend(of_platform.iter().map(|target| target.digest));
+        assigned.push((about, of_platform));
+    }
+    for about in predicates.iter().filter(|about| about.platform.is_none()) {
+        let named = targets.iter().enumerate().filter(|(at, target)| {
+            let is_left =
+                !taken.contains(&target.digest) && !matches!(target.role, Role::Attestation);
+            *at == 0 || recursion == Recursion::Everything && is_left
+        });
+        assigned.push((about, named.map(|(_, target)| target).collect()));
+    }
+    Ok(assigned)
+}
+
+/// Writes one piece of evidence and reads it back.
+async fn write(
+    writer: &Writer<'_>,
+    place: Place<'_>,
+    job: &Job,
+    (format, made): (Format, Made),
+    created: Timestamp,
+    replace: Replace,
+) -> Piece {
+    let (repository, target) = (place.repository, &job.target);
+    let written = match format {
+        Format::Bundle => publish::bundle(writer, repository, target, &made, created).await,
+        Format::Legacy => {
+            let kind = made.proof.predicate_type().unwrap_or_default().to_owned();
+            let replaced = move |layer: &Descriptor| {
+                replace == Replace::Yes && layer.annotations.get("predicateType") == Some(&kind)
+            };
+            let prefix = place.tag_prefix;
+            publish::layer(writer, repository, target, &made, prefix, &replaced).await
+        }
+    };
+    Piece {
+        target: target.clone(),
+        format,
+        proof: Arc::new(made.proof.without_payload()),
+        state: match written {
+            Ok(holder) => State::Written(holder),
+            Err(error) => State::Failed(error),
+        },
+    }
+}

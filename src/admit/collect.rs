@@ -148,6 +148,11 @@ impl<'a> Collector<'a> {
         evidence
     }
 
+    /// The evidence about the image itself, and nothing of what is in it.
+    pub(super) async fn evidence(&self, subject: &mut Subject) {
+        self.evidence_of(subject.digest).await.put_into(subject);
+    }
+
     /// The index that was named as parent, with its evidence.
     pub(super) async fn parent(&self, index: Digest) -> Parent {
         let (read, found) =

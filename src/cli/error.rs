@@ -23,6 +23,17 @@ pub(super) enum UsageError {
         flag: &'static str,
         source: KeyringError,
     },
+    /// An address of a service that is none.
+    #[error("`{flag}`: {source}")]
+    Address {
+        flag: &'static str,
+        source: crate::services::AddressError,
+    },
+    /// A pattern for refs that is none.
+    #[error("`--allow-ref`: {source}")]
+    AllowRef {
+        source: crate::services::oidc::RefPatternError,
+    },
     /// A digest where nothing says in which repository.
     #[error(
         "`{text}` names no repository (write `NAME@{text}`, or name a layout with `--layout PATH`)"
@@ -62,6 +73,24 @@ pub(super) enum UsageError {
          example with `cosign public-key --key …`, and name that file)"
     )]
     KeyScheme { value: String, scheme: String },
+    /// A private key that does not load.
+    #[error("`--key {path}`: {source}")]
+    PrivateKey {
+        path: String,
+        source: crate::sign::KeyError,
+    },
+    /// `--key` names a place that scgate signs with no key of.
+    #[error(
+        "`--key {value}`: scgate signs with keys in files and not with those of `{scheme}` (sign \
+         keylessly, or name a file)"
+    )]
+    PrivateKeyScheme { value: String, scheme: String },
+    /// A signing configuration that does not load, or of which nothing counts now.
+    #[error("`{named}`: {source}")]
+    SigningConfig {
+        named: String,
+        source: crate::services::signing_config::SigningConfigError,
+    },
     /// The layout cannot be opened, or holds more or less than the one image that was asked about.
     #[error("`--layout`: {source}{}", Remedy(source))]
     Layout { source: registry::Error },

@@ -167,6 +167,23 @@ impl RegistryFlags {
         }
     }
 
+    /// The proxy for all requests, if one is named.
+    pub(super) fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
+    }
+
+    /// Refuses what needs the network where none may be used.
+    pub(super) const fn refuse_offline(
+        &self,
+        what: &'static str,
+        remedy: &'static str,
+    ) -> Result<(), UsageError> {
+        match self.offline {
+            true => Err(UsageError::Offline { what, remedy }),
+            false => Ok(()),
+        }
+    }
+
     fn keyring(&self, hosts: &BTreeSet<String>) -> Result<Keyring, UsageError> {
         if let Some(keyring) = self.named(hosts)? {
             return Ok(keyring);

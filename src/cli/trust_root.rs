@@ -124,7 +124,7 @@ fn wait<T>(
 }
 
 /// Says what a repository did wrong, where it is not the command line that is wrong.
-fn refused(error: tuf::Error) -> Result<Outcome, UsageError> {
+pub(super) fn refused(error: tuf::Error) -> Result<Outcome, UsageError> {
     let outcome = match error.fault() {
         Fault::Asker => return Err(UsageError::Tuf(error)),
         Fault::Repository => Outcome::Denied,

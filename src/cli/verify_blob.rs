@@ -324,7 +324,7 @@ impl Blob {
         }
     }
 
-    fn artifact(&self) -> Artifact<'_> {
+    pub(super) fn artifact(&self) -> Artifact<'_> {
         match self {
             Self::Bytes(bytes) => Artifact::Bytes(bytes),
             Self::Digest(digest) => Artifact::Digest(*digest),

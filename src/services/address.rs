@@ -71,6 +71,13 @@ impl Endpoint {
         }
     }
 
+    /// Its `HOST:PORT`, where the URL names a port: whoever wrote it means it.
+    #[must_use]
+    pub fn host_and_port(&self) -> Option<String> {
+        let port = self.0.port()?;
+        Some(format!("{}:{port}", self.0.host_str()?))
+    }
+
     /// The URL itself.
     pub(super) const fn url(&self) -> &Url {
         &self.0

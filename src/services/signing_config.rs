@@ -83,6 +83,26 @@ pub struct Services {
 }
 
 impl Services {
+    /// No service at all.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            fulcio: None,
+            oidc: None,
+            rekor: Vec::new(),
+            rekor_v1: None,
+            tsa: Vec::new(),
+        }
+    }
+
+    /// The same without logs.
+    #[must_use]
+    pub fn without_logs(mut self) -> Self {
+        self.rekor.clear();
+        self.rekor_v1 = None;
+        self
+    }
+
     /// The certificate authority, if the configuration names one. Its `majorApiVersion` 1 is the
     /// service as it is: clients ask its API v2, as cosign does.
     #[must_use]
@@ -170,6 +190,14 @@ impl SigningConfig {
             tsa: tsa.into_iter().map(first).collect(),
             tsa_selector: Selector::All,
         }
+    }
+
+    /// The `HOST:PORT` of every address that names a port.
+    #[must_use]
+    pub fn hosts_and_ports(&self) -> Vec<String> {
+        let all = [&self.fulcio, &self.oidc, &self.rekor, &self.tsa];
+        let listed = all.into_iter().flatten();
+        listed.filter_map(|one| one.url.host_and_port()).collect()
     }
 
     /// The services to ask at `now`.

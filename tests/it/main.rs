@@ -24,6 +24,7 @@ mod sandbox_lies;
 mod sandbox_registry;
 mod sandbox_sigstore;
 mod services;
+mod sign;
 mod signing;
 mod trust;
 mod world;

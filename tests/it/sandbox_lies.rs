@@ -3,7 +3,7 @@
 //!
 //! The twin of every row is the same signature without the lie, which is allowed.
 
-mod rows;
+pub(crate) mod rows;
 
 use std::fs;
 

@@ -1,0 +1,215 @@
+//! `scgate sign-blob` and `scgate attest-blob`: bundles for files, several at once under one
+//! certificate.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use crate::cli::Outcome;
+use crate::cli::UsageError;
+use crate::cli::answer::write_data;
+use crate::cli::failed::Failed;
+use crate::cli::files::check_place;
+use crate::cli::files::read_file;
+use crate::cli::files::show;
+use crate::cli::files::write_whole;
+use crate::cli::network::NetworkFlags;
+use crate::cli::signing::ServiceFlags;
+use crate::cli::signing::WhoFlags;
+use crate::cli::verify_blob::Blob;
+use crate::model::Digest;
+use crate::model::Limits;
+use crate::model::Timestamp;
+use crate::model::printable;
+use crate::sign::FileBundle;
+use crate::sign::Predicate;
+use crate::sign::PredicateType;
+use crate::sign::Signer;
+use crate::transport::Deadline;
+use crate::verify::Artifact;
+
+/// What the name of a bundle ends with, as cosign's users have it.
+const ENDING: &str = ".sigstore.json";
+
+/// Sign files, keylessly or with a key.
+///
+/// Writes a Sigstore bundle for each, which `cosign verify-blob --bundle` and `scgate verify-blob`
+/// read, and prints where.
+#[derive(Debug, clap::Args)]
+pub(super) struct SignBlob {
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+/// Attest a document about files: an SBOM, provenance, a scan.
+#[derive(Debug, clap::Args)]
+pub(super) struct AttestBlob {
+    #[command(flatten)]
+    common: CommonFlags,
+
+    /// The document.
+    #[arg(long, value_name = "FILE", help_heading = "What is attested")]
+    predicate: PathBuf,
+
+    /// What it is: custom, cyclonedx, link, openvex, slsaprovenance, slsaprovenance02,
+    /// slsaprovenance1, spdx, spdxjson, vsa, vuln, or a URI.
+    #[arg(long = "type", value_name = "TYPE", default_value = "custom")]
+    #[arg(help_heading = "What is attested")]
+    kind: String,
+}
+
+/// What both commands take.
+#[derive(Debug, clap::Args)]
+struct CommonFlags {
+    /// Files, or `-` for stdin.
+    #[arg(value_name = "FILE|-", required = true)]
+    files: Vec<String>,
+
+    /// Where the bundle goes, for one file [default: FILE.sigstore.json].
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+
+    #[command(flatten)]
+    who: WhoFlags,
+
+    #[command(flatten)]
+    services: ServiceFlags,
+
+    #[command(flatten)]
+    network: NetworkFlags,
+
+    /// cosign's; scgate never asks.
+    #[arg(long, short, hide = true)]
+    yes: bool,
+}
+
+impl SignBlob {
+    pub(super) fn run(&self) -> Result<Outcome, UsageError> {
+        self.common.run(async |signer, _, file, deadline| {
+            let Blob::Bytes(bytes) = &file else {
+                return Err(Failed::Usage(UsageError::Value {
+                    flag: "FILE",
+                    value: String::new(),
+                    expected: "a signature is over the file itself (name the file, not its digest)",
+                }));
+            };
+            Ok(signer.sign_file(bytes, deadline).await?)
+        })
+    }
+}
+
+impl AttestBlob {
+    pub(super) fn run(&self) -> Result<Outcome, UsageError> {
+        let predicate = match self.predicate() {
+            Ok(predicate) => predicate,
+            Err(failed) => return failed.outcome(),
+        };
+        self.common.run(async |signer, name, file, deadline| {
+            let digest = match file.artifact() {
+                Artifact::Bytes(bytes) => Digest::sha256(bytes),
+                Artifact::Digest(digest) => digest,
+            };
+            let base = Path::new(name)
+                .file_name()
+                .map(|name| name.to_string_lossy());
+            let name = base.unwrap_or_default();
+            Ok(signer
+                .attest_file(&name, digest, &predicate, deadline)
+                .await?)
+        })
+    }
+
+    fn predicate(&self) -> Result<Predicate, Failed> {
+        let limits = Limits::default();
+        let kind = PredicateType::parse(&self.kind)?;
+        let json = read_file("--predicate", &self.predicate, limits.attestation_bytes)?;
+        let now = Timestamp::from(SystemTime::now());
+        Ok(Predicate::parse(kind, json, now, &limits)?)
+    }
+}
+
+impl CommonFlags {
+    /// Makes a bundle for each file with `work`, and writes it.
+    fn run(
+        &self,
+        work: impl AsyncFn(&Signer, &str, Blob, Deadline) -> Result<FileBundle, Failed>,
+    ) -> Result<Outcome, UsageError> {
+        let limits = Limits::default();
+        let places = self.places()?;
+        let plan = self.who.plan(&self.services, &limits)?;
+        if self.network.offline && plan.needs_network() {
+            return Err(UsageError::Offline {
+                what: "a signing service",
+                remedy: "sign with `--key` and `--tlog-upload=false`",
+            });
+        }
+        let transport = self.network.transport(plan.named.iter().cloned())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(UsageError::Runtime)?;
+        let mut written = Vec::new();
+        let outcome = runtime.block_on(async {
+            let deadline = Deadline::after(self.network.timeout);
+            let logs = self.services.logs();
+            let signer = plan.signer(transport, logs, &limits, deadline).await?;
+            for (name, place) in self.files.iter().zip(&places) {
+                let file = Blob::read(name)?;
+                let bundle = work(&signer, name, file, deadline).await?;
+                write_whole("--bundle", place, &bundle.json)?;
+                written.push(show(place).into_bytes());
+            }
+            Ok::<_, Failed>(Outcome::Allowed)
+        });
+        let listed = write_data(&written);
+        match outcome {
+            Ok(_) => Ok(listed),
+            Err(failed) => failed.outcome(),
+        }
+    }
+
+    /// Where the bundles go, each to a place of its own.
+    fn places(&self) -> Result<Vec<PathBuf>, UsageError> {
+        let places: Vec<PathBuf> = match (&self.bundle, self.files.as_slice()) {
+            (Some(place), [_]) => vec![place.clone()],
+            (Some(place), _) => {
+                return Err(UsageError::Value {
+                    flag: "--bundle",
+                    value: show(place),
+                    expected: "several files have a bundle each (leave the flag away: \
+                               `FILE.sigstore.json` is beside each file)",
+                });
+            }
+            (None, files) if files.iter().any(|file| file == "-") => {
+                return Err(UsageError::Missing {
+                    what: "a bundle of stdin has no place",
+                    remedy: "`--bundle FILE`",
+                });
+            }
+            (None, files) => {
+                let beside = |file: &String| {
+                    let mut name = OsString::from(file);
+                    name.push(ENDING);
+                    PathBuf::from(name)
+                };
+                files.iter().map(beside).collect()
+            }
+        };
+        let mut seen = BTreeSet::new();
+        for place in &places {
+            check_place("--bundle", place)?;
+            let is_file = self.files.iter().any(|file| Path::new(file) == place);
+            if is_file || !seen.insert(place) {
+                return Err(UsageError::Value {
+                    flag: "--bundle",
+                    value: printable(&place.to_string_lossy()),
+                    expected: "another file has that place (name each file once)",
+                });
+            }
+        }
+        Ok(places)
+    }
+}

@@ -1,0 +1,179 @@
+//! What is there already: a valid signature by the same signer is kept, and no second one made.
+//!
+//! The gate looks and judges, by a policy that asks for just this signer. What it could not look at
+//! is no "unsigned": then nothing is signed either, since a second run could not tell.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::admit::Gate;
+use crate::admit::Scope;
+use crate::admit::Thoroughness;
+use crate::admit::Trusted;
+use crate::model::Digest;
+use crate::model::Outcome;
+use crate::model::Pinned;
+use crate::model::Repository;
+use crate::model::San;
+use crate::policy;
+use crate::policy::Covers;
+use crate::policy::Demand;
+use crate::policy::Pattern;
+use crate::policy::Policy;
+use crate::policy::Rules;
+use crate::policy::SignedTimestamp;
+use crate::policy::Who;
+use crate::registry::Search;
+use crate::registry::Source;
+use crate::registry::Way;
+use crate::sign::Error;
+use crate::sign::Format;
+use crate::sign::Signer;
+use crate::transport::Deadline;
+use crate::verify::VerifiedSignature;
+
+/// Who signs, as existing evidence is compared with it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Author {
+    Certificate { san: San, issuer: String },
+    Key(Digest),
+}
+
+/// What is looked for about each manifest.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    /// A signature with just these annotations.
+    Signature(&'a BTreeMap<String, String>),
+    /// An attestation of this type, with just these bytes.
+    Statement {
+        predicate_type: &'a str,
+        payload: &'a [u8],
+    },
+}
+
+/// Where evidence about an image is looked for and written.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) source: &'a Source,
+    pub(super) image: &'a Pinned,
+    pub(super) repository: &'a Repository,
+    pub(super) tag_prefix: &'a str,
+    pub(super) deadline: Deadline,
+}
+
+impl Signer {
+    /// The evidence of this format about a manifest that makes another one needless.
+    pub(super) async fn existing(
+        &self,
+        place: Place<'_>,
+        subject: Digest,
+        format: Format,
+        who: &Author,
+        wanted: Wanted<'_>,
+    ) -> Result<Option<(Digest, Arc<VerifiedSignature>)>, Error> {
+        let gate = self.asking_for(place, format, who, wanted)?;
+        let image = place.image.sibling(subject);
+        let now = (self.clock)();
+        let found = gate
+            .evidence_about(place.source, &image, now, place.deadline)
+            .await;
+        let kept = found.findings.into_iter().find_map(|finding| {
+            let proof = finding.proof.ok()?;
+            let is_it = gate.policy().accepts(&proof).is_ok() && is_same(&proof, wanted);
+            is_it.then_some((finding.holder, proof))
+        });
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        // A refusal is somebody's malformed evidence or excess, and takes nothing from a new one.
+        let mut gaps = found.gaps.into_iter();
+        match gaps.find(|gap| gap.code.outcome() == Outcome::Undecided) {
+            Some(gap) => Err(Error::Listing {
+                subject,
+                found: gap.found,
+                code: gap.code,
+            }),
+            None => Ok(None),
+        }
+    }
+
+    fn asking_for(
+        &self,
+        place: Place<'_>,
+        format: Format,
+        who: &Author,
+        wanted: Wanted<'_>,
+    ) -> Result<Gate, Error> {
+        let who = match who {
+            Author::Key(key) => Who::Key(*key),
+            Author::Certificate { san, issuer } => Who::Keyless {
+                root: self.root.as_ref().ok_or(Error::RootMissing)?.id(),
+                issuer: Pattern::exact(issuer).map_err(|_| Error::RootMissing)?,
+                subject: Pattern::exact(san.value()).map_err(|_| Error::RootMissing)?,
+                claims: Vec::new(),
+            },
+        };
+        let (demand, annotations) = match wanted {
+            Wanted::Signature(annotations) => {
+                let pairs = annotations.iter();
+                let pairs = pairs.map(|(name, value)| (name.clone(), value.clone()));
+                (Demand::Signature, pairs.collect())
+            }
+            Wanted::Statement { predicate_type, .. } => (
+                Demand::Attestation {
+                    predicate_types: vec![predicate_type.to_owned()],
+                },
+                Vec::new(),
+            ),
+        };
+        let policy = Policy::new(Rules {
+            name: "the same signer".to_owned(),
+            signers: vec![policy::Signer {
+                name: "the same signer".to_owned(),
+                who,
+            }],
+            demand,
+            annotations,
+            covers: Covers::Index,
+            platforms: Vec::new(),
+            signed_timestamp: SignedTimestamp::Optional,
+            at: None,
+        })?;
+        let search = Search {
+            ways: match (format, wanted) {
+                (Format::Bundle, _) => {
+                    BTreeSet::from([Way::ReferrersApi, Way::FallbackTag, Way::Layout])
+                }
+                (Format::Legacy, Wanted::Signature(_)) => BTreeSet::from([Way::SignatureTag]),
+                (Format::Legacy, Wanted::Statement { .. }) => BTreeSet::from([Way::AttestationTag]),
+            },
+            tag_prefix: place.tag_prefix.to_owned(),
+        };
+        let scope = Scope {
+            thoroughness: match wanted {
+                Wanted::Signature(_) => Thoroughness::UntilProven,
+                Wanted::Statement { .. } => Thoroughness::EverythingAsked,
+            },
+            signature_repositories: vec![place.repository.clone()],
+            search,
+        };
+        let trusted = Trusted {
+            root: self.root.clone(),
+            keys: self.managed.iter().cloned().collect(),
+        };
+        let (terms, limits) = (self.terms, self.limits.clone());
+        Ok(Gate::new(policy, trusted, terms, scope, limits))
+    }
+}
+
+/// Whether a signature by the same signer says the same.
+fn is_same(proof: &VerifiedSignature, wanted: Wanted<'_>) -> bool {
+    match wanted {
+        // That all of these are there was judged; there must be no others.
+        Wanted::Signature(annotations) => {
+            proof.annotations().map_or(0, BTreeMap::len) == annotations.len()
+        }
+        Wanted::Statement { payload, .. } => proof.payload() == Some(payload),
+    }
+}

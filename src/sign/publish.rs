@@ -1,0 +1,142 @@
+//! Writing what was made beside the image: bundles as referrers, layers under the legacy tags.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::model::Descriptor;
+use crate::model::Digest;
+use crate::model::Repository;
+use crate::model::Timestamp;
+use crate::model::media_type;
+use crate::registry;
+use crate::registry::NewLayer;
+use crate::registry::Search;
+use crate::registry::Way;
+use crate::registry::Writer;
+use crate::sign::bundle;
+use crate::sign::make::Made;
+use crate::sign::make::layer_type;
+use crate::sign::walk::Target;
+use crate::verify::Layout;
+
+/// The media type of the empty configuration (OCI image specification, "Guidance for an Empty
+/// Descriptor").
+const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// Its content.
+const EMPTY_CONFIG: &[u8] = b"{}";
+
+/// Pushes a bundle as a manifest that refers to what it is about, and gives that manifest's digest.
+pub(super) async fn bundle(
+    writer: &Writer<'_>,
+    repository: &Repository,
+    target: &Target,
+    made: &Made,
+    created: Timestamp,
+) -> Result<Digest, registry::Error> {
+    let (entry, manifest) = referrer(target, made, created);
+    let (config, layer) = futures_util::future::join(
+        writer.blob(repository, Bytes::from_static(EMPTY_CONFIG)),
+        writer.blob(repository, made.bytes.clone()),
+    )
+    .await;
+    config?;
+    layer?;
+    let digest = entry.digest;
+    writer
+        .referrer(repository, &target.digest, &entry, manifest)
+        .await?;
+    Ok(digest)
+}
+
+/// Adds a layer to the manifest under the legacy tag of its image, and gives that manifest's digest.
+pub(super) async fn layer(
+    writer: &Writer<'_>,
+    repository: &Repository,
+    target: &Target,
+    made: &Made,
+    prefix: &str,
+    replaced: &(dyn Fn(&Descriptor) -> bool + Sync),
+) -> Result<Digest, registry::Error> {
+    let layout = made.proof.layout();
+    let way = match layout {
+        Layout::LegacyAttestation => Way::AttestationTag,
+        _ => Way::SignatureTag,
+    };
+    let search = Search {
+        tag_prefix: prefix.to_owned(),
+        ..Search::default()
+    };
+    let tag = search.tag(way, &target.digest).unwrap_or_default();
+    let size = u64::try_from(made.bytes.len()).unwrap_or(u64::MAX);
+    let kind = layer_type(layout).to_owned();
+    let mut descriptor = Descriptor::new(kind, Digest::sha256(&made.bytes), size);
+    descriptor.annotations.clone_from(&made.annotations);
+    let new = NewLayer {
+        descriptor,
+        bytes: made.bytes.clone(),
+    };
+    writer.append(repository, &tag, &[new], replaced).await
+}
+
+/// The manifest of a bundle as cosign 3 writes it, and its descriptor in a list of referrers.
+fn referrer(target: &Target, made: &Made, created: Timestamp) -> (Descriptor, Bytes) {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Manifest<'a> {
+        schema_version: u8,
+        media_type: &'static str,
+        artifact_type: &'static str,
+        config: Content<'a>,
+        layers: [Content<'a>; 1],
+        subject: Content<'a>,
+        annotations: &'a BTreeMap<String, String>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Content<'a> {
+        media_type: &'a str,
+        digest: Digest,
+        size: u64,
+    }
+    let size = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let mut annotations = BTreeMap::new();
+    let mut annotate = |name: &str, value: String| annotations.insert(name.to_owned(), value);
+    annotate("org.opencontainers.image.created", created.to_string());
+    annotate("dev.sigstore.bundle.content", "dsse-envelope".to_owned());
+    if let Some(predicate) = made.proof.predicate_type() {
+        annotate("dev.sigstore.bundle.predicateType", predicate.to_owned());
+    }
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: media_type::IMAGE,
+        artifact_type: bundle::MEDIA_TYPE,
+        config: Content {
+            media_type: EMPTY,
+            digest: Digest::sha256(EMPTY_CONFIG),
+            size: size(EMPTY_CONFIG),
+        },
+        layers: [Content {
+            media_type: bundle::MEDIA_TYPE,
+            digest: Digest::sha256(&made.bytes),
+            size: size(&made.bytes),
+        }],
+        subject: Content {
+            media_type: &target.media_type,
+            digest: target.digest,
+            size: target.size,
+        },
+        annotations: &annotations,
+    };
+    // Strings in structs: there is nothing that could fail.
+    let bytes = Bytes::from(serde_json::to_vec(&manifest).unwrap_or_default());
+    let mut entry = Descriptor::new(
+        media_type::IMAGE.to_owned(),
+        Digest::sha256(&bytes),
+        size(&bytes),
+    );
+    entry.artifact_type = Some(bundle::MEDIA_TYPE.to_owned());
+    entry.annotations = annotations;
+    (entry, bytes)
+}

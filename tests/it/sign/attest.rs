@@ -1,0 +1,156 @@
+//! Attestations: held to their type, for the platforms that they are about, found again.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::ISSUER;
+use super::WHO;
+use super::World;
+use crate::runner::scgate;
+
+fn spdx(name: &str) -> String {
+    json!({
+        "spdxVersion": "SPDX-2.3",
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "name": name,
+        "dataLicense": "CC0-1.0",
+        "documentNamespace": format!("https://sbom.test/{name}"),
+        "creationInfo": { "created": "2026-01-01T00:00:00Z", "creators": ["Tool: test"] },
+        "packages": [],
+    })
+    .to_string()
+}
+
+impl World {
+    fn attest(&self, words: &[&str]) -> crate::runner::Run {
+        self.signs(&["attest", "--type=spdxjson"]).and(words)
+    }
+
+    /// The verified statements about a digest of the image.
+    fn statements(&self, digest: &str, words: &[&str]) -> Vec<String> {
+        let said = scgate([
+            "verify-attestation",
+            "--trusted-root=root.json",
+            ISSUER,
+            WHO,
+        ])
+        .and(["--type=spdxjson", "--all-evidence"])
+        .and(words)
+        .and([format!("{}@{digest}", self.repository())])
+        .within(self.dir.path())
+        .run();
+        said.stdout.lines().map(str::to_owned).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_platform_has_its_own_document() {
+    let world = World::open().await;
+    for name in ["index", "amd64", "arm64"] {
+        fs::write(world.dir.path().join(name), spdx(name)).unwrap();
+    }
+    let said = world
+        .attest(&["--predicate=index", "--predicate=linux/amd64=amd64"])
+        .and(["--predicate=linux/arm64=arm64", &world.reference()])
+        .exits(0);
+    assert_eq!(said.stdout.lines().count(), 3, "{said}");
+    let [amd64, arm64] = world.image.platforms.as_slice() else {
+        panic!("two platforms");
+    };
+    for (digest, name) in [
+        (world.image.index, "index"),
+        (*amd64, "amd64"),
+        (*arm64, "arm64"),
+    ] {
+        let statements = world.statements(&digest.to_string(), &[]);
+        // One in each layout.
+        assert_eq!(statements.len(), 2, "{name}: {statements:?}");
+    }
+    // The same again is kept; another document is added.
+    let asked = world.sandbox.requests().len();
+    world
+        .attest(&["--predicate=linux/arm64=arm64", &world.reference()])
+        .exits(0);
+    assert_eq!(world.sandbox.requests().len(), asked);
+    fs::write(world.dir.path().join("arm64"), spdx("newer")).unwrap();
+    world
+        .attest(&["--predicate=linux/arm64=arm64", &world.reference()])
+        .exits(0);
+    assert_eq!(world.statements(&arm64.to_string(), &[]).len(), 4);
+    // In the legacy layout a new one can take the place of the old ones.
+    fs::write(world.dir.path().join("arm64"), spdx("newest")).unwrap();
+    world
+        .attest(&[
+            "--predicate=linux/arm64=arm64",
+            "--replace",
+            &world.reference(),
+        ])
+        .exits(0);
+    assert_eq!(
+        world.statements(&arm64.to_string(), &[]).len(),
+        4,
+        "3 bundles, 1 layer"
+    );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_and_an_attestation_share_nothing() {
+    let world = World::open().await;
+    fs::write(world.dir.path().join("sbom"), spdx("x")).unwrap();
+    world
+        .attest(&["-r", "--predicate=sbom", &world.reference()])
+        .exits(0);
+    assert!(!world.is_signed(), "an attestation is no signature");
+    // One entry for both layouts.
+    assert_eq!(world.asked("/api/v1/log/entries"), 3);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_its_type_is_not_signed() {
+    let world = World::open().await;
+    let write = |name: &str, text: &str| fs::write(world.dir.path().join(name), text).unwrap();
+    write("sbom", &spdx("x"));
+    write(
+        "trivy",
+        r#"{"SchemaVersion":2,"ArtifactName":"x","Results":[]}"#,
+    );
+    write("empty", "");
+    for (kind, file) in [
+        ("vuln", "trivy"),
+        ("cyclonedx", "sbom"),
+        ("spdxjson", "trivy"),
+        ("spdxjson", "empty"),
+        ("openvex", "sbom"),
+        ("slsaprovenance1", "sbom"),
+        ("notatype", "sbom"),
+    ] {
+        let said = world
+            .signs(&[
+                "attest",
+                &format!("--type={kind}"),
+                &format!("--predicate={file}"),
+            ])
+            .and([world.reference()])
+            .exits(2);
+        let said = said.complains("predicate-malformed");
+        assert_eq!(
+            said.stderr.lines().count(),
+            2,
+            "one sentence and its remedy\n{said}"
+        );
+    }
+    assert_eq!(world.sandbox.requests().len(), 0, "nobody was asked");
+    assert_eq!(world.writes(), 0);
+    world
+        .attest(&["--predicate=sbom", &world.reference()])
+        .exits(0);
+    // A platform that the image has not.
+    let said = world
+        .attest(&["--predicate=linux/s390x=sbom", &world.reference()])
+        .exits(1);
+    said.complains("platform-missing");
+    world.end().await;
+}

@@ -1,0 +1,212 @@
+//! What is signed, in which layouts, and that a second run finds it.
+
+use scgate::sandbox::Config;
+use scgate::sandbox::Stamps;
+use scgate::sandbox::mint::LogVersion;
+use scgate::sandbox::registry;
+use scgate::sandbox::registry::Referrers;
+use serde_json::Value;
+
+use super::REPO;
+use super::World;
+use crate::runner::scgate;
+
+fn kind(log: LogVersion, stamps: Stamps, referrers: Referrers) -> Config {
+    Config {
+        log,
+        stamps,
+        registry: registry::Config {
+            referrers,
+            ..registry::Config::default()
+        },
+        ..Config::default()
+    }
+}
+
+/// Every kind of instance and registry, with what the default writes there.
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_in_an_index_is_signed_once() {
+    for (log, stamps, referrers, legacy) in [
+        (LogVersion::V1, Stamps::Rfc3161, Referrers::Api, 1),
+        (LogVersion::V1, Stamps::None, Referrers::Api, 1),
+        (LogVersion::V2, Stamps::Rfc3161, Referrers::Api, 0),
+        (LogVersion::V1, Stamps::Rfc3161, Referrers::Off, 1),
+        (LogVersion::V2, Stamps::Rfc3161, Referrers::Off, 0),
+    ] {
+        let world = World::with(kind(log, stamps, referrers)).await;
+        assert!(!world.is_signed(), "signed before anybody did");
+        let said = world.sign(&["--recursive", &world.reference()]).exits(0);
+        let said = said.complains("signing as https://github.com/acme/shop/");
+        // The list: the index, then what it holds, each by its digest.
+        let lines: Vec<_> = said.stdout.lines().collect();
+        assert_eq!(lines.len(), 5, "{said}");
+        assert_eq!(lines.first(), Some(&world.reference().as_str()));
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.starts_with(&world.repository()))
+        );
+        assert!(world.is_signed());
+        world.assert_once_each(1, legacy);
+        assert_eq!(world.asked("/api/v2/signingCert"), 1, "one certificate");
+
+        // Again: everything is kept, and nobody but the registry is asked.
+        let asked = world.sandbox.requests().len();
+        let writes = world.writes();
+        let again = world.sign(&["--recursive", &world.reference()]).exits(0);
+        assert_eq!(again.stdout, said.stdout);
+        assert!(again.stderr.contains("kept"), "{again}");
+        assert_eq!(world.sandbox.requests().len(), asked);
+        assert_eq!(world.writes(), writes);
+
+        // Forced: a second one.
+        world
+            .sign(&["--recursive", "--again", &world.reference()])
+            .exits(0);
+        world.assert_once_each(2, legacy * 2);
+        world.end().await;
+    }
+}
+
+/// Aims of a five-entry walk, for each format, with reading back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_takes_few_requests() {
+    for (referrers, most) in [(Referrers::Api, 35), (Referrers::Off, 45)] {
+        for format in ["bundle", "legacy"] {
+            let world = World::with(kind(LogVersion::V1, Stamps::Rfc3161, referrers)).await;
+            let format = format!("--signature-format={format}");
+            world.sign(&["-r", &format, &world.reference()]).exits(0);
+            let requests = world.sandbox.registry().unwrap().requests();
+            let shown: Vec<_> = requests
+                .iter()
+                .map(|request| format!("{} {}", request.method, request.path))
+                .collect();
+            assert!(
+                requests.len() <= most,
+                "{referrers:?} {format}: {}\n{}",
+                requests.len(),
+                shown.join("\n")
+            );
+            assert_eq!(world.asked("/api/v2/signingCert"), 1);
+            assert_eq!(world.asked("/api/v1/timestamp"), 5);
+            assert_eq!(world.asked("/api/v1/log/entries"), 5, "one entry a payload");
+            world.end().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_recursion_only_what_is_named_is_signed() {
+    let world = World::open().await;
+    world.sign(&[&world.reference()]).exits(0);
+    assert_eq!(world.verify(&[super::WHO]).code, Some(0));
+    assert!(!world.is_signed(), "the platforms are not");
+    // One more run does the rest, and keeps the index's.
+    world.sign(&["-r", &world.reference()]).exits(0);
+    assert!(world.is_signed());
+    world.assert_once_each(1, 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_format_is_completed_by_the_other() {
+    let world = World::open().await;
+    world
+        .sign(&["-r", "--signature-format=bundle", &world.reference()])
+        .exits(0);
+    world.assert_once_each(1, 0);
+    world
+        .sign(&["-r", "--signature-format=legacy", &world.reference()])
+        .exits(0);
+    world.assert_once_each(1, 1);
+    world.sign(&["-r", &world.reference()]).exits(0);
+    world.assert_once_each(1, 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn annotations_are_signed_and_compared() {
+    let world = World::open().await;
+    let reference = world.reference();
+    world.sign(&["-a", "env=prod,team=a", &reference]).exits(0);
+    let verify = |annotation: &str| world.verify(&[super::WHO, "-a", annotation]).code;
+    assert_eq!(verify("env=prod"), Some(0));
+    assert_eq!(verify("env=dev"), Some(1));
+    // Other annotations are another signature.
+    world.sign(&["-a", "env=dev", &reference]).exits(0);
+    assert_eq!(verify("env=dev"), Some(0));
+    let writes = world.writes();
+    world
+        .sign(&["-a", "team=a", "-a", "env=prod", &reference])
+        .exits(0);
+    assert_eq!(world.writes(), writes, "the first one is found again");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_go_to_another_repository() {
+    let world = World::open().await;
+    let reference = world.reference();
+    let other = format!("{}/signatures", world.sandbox.registry().unwrap().host());
+    let place = format!("--signature-repository={other}");
+    world.sign(&["-r", &place, &reference]).exits(0);
+    assert!(!world.is_signed(), "not beside the image");
+    let said = world.verify(&["-r", super::WHO, &place]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let asked = world.sandbox.requests().len();
+    world.sign(&["-r", &place, &reference]).exits(0);
+    assert_eq!(world.sandbox.requests().len(), asked, "found there again");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layout_is_signed_in_place() {
+    let world = World::open().await;
+    let registry = world.sandbox.registry().unwrap();
+    let layout = world.dir.path().join("layout");
+    crate::world::write_layout(registry, REPO, &[(world.image.index, Some("v1"))], &layout);
+    let verify = || {
+        scgate([
+            "verify",
+            "--trusted-root=root.json",
+            "-ojson",
+            super::ISSUER,
+            super::WHO,
+        ])
+        .and(["--layout=layout", "--recursive", "--all-evidence"])
+        .within(world.dir.path())
+        .run()
+    };
+    assert_eq!(verify().code, Some(1));
+    let said = world.sign(&["--layout=layout", "-r"]).exits(0);
+    let verdict = verify();
+    assert_eq!(verdict.code, Some(0), "{said}{verdict}");
+    let asked = world.sandbox.requests().len();
+    world.sign(&["--layout=layout", "-r"]).exits(0);
+    assert_eq!(world.sandbox.requests().len(), asked, "kept");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_json_says_everything() {
+    let world = World::open().await;
+    let said = world.sign(&["-r", "-ojson", &world.reference()]).exits(0);
+    let json: Value = serde_json::from_str(&said.stdout).unwrap();
+    let evidence = json["images"][0]["evidence"].as_array().unwrap();
+    assert_eq!(evidence.len(), 10);
+    for piece in evidence {
+        assert_eq!(piece["state"], "signed");
+        assert_eq!(
+            piece["issuer"],
+            "https://token.actions.githubusercontent.com"
+        );
+        assert!(piece["manifest"].as_str().unwrap().starts_with("sha256:"));
+        assert_eq!(piece["logs"].as_array().unwrap().len(), 1);
+    }
+    let roles: Vec<_> = evidence
+        .iter()
+        .map(|piece| piece["role"].as_str().unwrap())
+        .collect();
+    assert_eq!(roles[..4], ["index", "index", "image", "image"]);
+    world.end().await;
+}
