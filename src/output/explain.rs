@@ -51,14 +51,14 @@ words! {
         "No attestation of the demanded type was found on any way of looking.",
         "The attestation step did not run, ran with another type, or attested another digest (often \
          the index and not the platform).",
-        "Attest this very digest with the demanded type, for example `cosign attest --type TYPE \
+        "Attest this very digest with the demanded type, for example `scgate attest --type TYPE \
          --predicate FILE IMAGE@DIGEST`. If it was attested, compare the type with the one that is \
          demanded.";
     NoSignature:
         "No signature was found on any way of looking.",
         "The image was never signed, was signed under another digest, or only its index was signed \
          and not its platforms. Or it was copied without its signatures.",
-        "Sign this very digest (`cosign sign --recursive IMAGE@DIGEST` signs an index and \
+        "Sign this very digest (`scgate sign --recursive IMAGE@DIGEST` signs an index and \
          everything in it), or copy the image with a tool that takes its signatures along. If \
          signatures lie in another repository, name it with `--signature-repository`.";
     EvidenceAfterTime:
@@ -70,8 +70,8 @@ words! {
          reverse, or the signature of a file.",
         "The image was attested and not signed, or an SBOM or another artifact was attached without \
          a signature.",
-        "Make what is demanded: `cosign sign` for a signature, `cosign attest --type TYPE` for an \
-         attestation, `cosign sign-blob` for a file.";
+        "Make what is demanded: `scgate sign` for a signature, `scgate attest --type TYPE` for an \
+         attestation, `scgate sign-blob` for a file.";
     ImageNotFound:
         "The image is not in its repository or layout.",
         "A misspelt name or tag, an image that was deleted, or a digest of another repository or \
