@@ -1,6 +1,7 @@
 //! `scgate sandbox`: a whole Sigstore and a registry on loopback, in this process.
 
 mod detach;
+pub(super) mod host;
 mod remote;
 mod start;
 

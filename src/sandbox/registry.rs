@@ -39,6 +39,7 @@ mod pull;
 mod push;
 mod referrers;
 mod route;
+mod save;
 mod service;
 mod store;
 mod uploading;
@@ -220,6 +221,13 @@ impl Registry {
         tags.unwrap_or_default()
     }
 
+    /// The digests of what refers to a manifest, in the order of arrival.
+    #[must_use]
+    pub fn referrers(&self, repo: &str, subject: Digest) -> Vec<Digest> {
+        let found = self.shared.store().referrers(repo, subject, View::Now);
+        found.into_iter().map(|(digest, _)| digest).collect()
+    }
+
     /// Stores an image, under a tag when one is given.
     pub fn put_image(&self, repo: &str, image: &Image, tag: Option<&str>) {
         self.contents().put_image(repo, image, tag);
@@ -261,6 +269,16 @@ impl Registry {
     /// it.
     pub fn load_archive(&self, repo: &str, tar: &[u8]) -> Result<Vec<Loaded>, RegistryError> {
         layout::load(&mut self.shared.store(), repo, &layout::archive(tar)?)
+    }
+
+    /// Writes an image as an OCI layout, with everything in it, what refers to any of that, and the
+    /// tags that are made of one of those digests.
+    ///
+    /// # Errors
+    ///
+    /// A [`RegistryError`] for what the registry does not hold, and for a disk that does not take it.
+    pub fn save_layout(&self, repo: &str, image: Digest, dir: &Path) -> Result<(), RegistryError> {
+        save::save(self, repo, image, dir)
     }
 }
 
@@ -397,6 +415,12 @@ impl fmt::Debug for Registry {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
+    /// Something that an image is made of is not in the registry. Whoever pushed it can mend it.
+    #[error("find `{digest}` in the registry")]
+    Absent {
+        /// Its digest.
+        digest: Digest,
+    },
     /// A tar archive that cannot be read. Whoever made the archive can mend it.
     #[error("read the archive: {reason} at byte {offset}")]
     Archive {

@@ -1,20 +1,20 @@
 //! Starting a sandbox and telling where it is.
 
 use core::time::Duration;
-use std::fs;
 use std::io;
 use std::io::Write;
-use std::path::Path;
 use std::path::PathBuf;
-
-use tempfile::TempDir;
 
 use crate::cli::Outcome;
 use crate::cli::UsageError;
 use crate::cli::files::read_file;
 use crate::cli::files::show;
 use crate::cli::sandbox::detach;
-use crate::cli::say;
+use crate::cli::sandbox::host::Directory;
+use crate::cli::sandbox::host::export;
+use crate::cli::sandbox::host::interrupt;
+use crate::cli::sandbox::host::speakable;
+use crate::cli::sandbox::host::variables;
 use crate::model::Timestamp;
 use crate::sandbox::Clock;
 use crate::sandbox::Config;
@@ -250,11 +250,19 @@ impl Start {
                 registry.inject(fault.clone());
             }
         }
-        let dir = Directory::new(self.dir.as_deref().or(self.state.as_deref()))?;
+        let named = self.dir.as_deref().or(self.state.as_deref());
+        let dir = Directory::new(("--dir", named), "scgate-sandbox-")?;
         for (name, content) in sandbox.files() {
             dir.write(name, &content)?;
         }
-        let told = io::stdout().write_all(exports(&sandbox, &dir.path).as_bytes());
+        let mut told =
+            String::from("# a test world: whatever is signed here proves nothing elsewhere\n");
+        for (name, value) in variables(&sandbox, dir.path()) {
+            told.push_str(&export(name, &value));
+        }
+        told.push_str(detach::READY);
+        told.push('\n');
+        let told = io::stdout().write_all(told.as_bytes());
         let outcome = match told.and_then(|()| io::stdout().flush()) {
             Ok(()) => {
                 tokio::select! {
@@ -273,124 +281,8 @@ impl Start {
     }
 }
 
-/// Waits for an interrupt or a request to end.
-async fn interrupt() -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::SignalKind;
-        use tokio::signal::unix::signal;
-        let mut end = signal(SignalKind::terminate())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = end.recv() => Ok(()),
-            _ = hangup.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
-}
-
-/// What a shell has to know. The last line says that everything answers.
-fn exports(sandbox: &Sandbox, dir: &str) -> String {
-    let file = |name: &str| format!("{dir}/{name}");
-    let mut variables = vec![
-        ("SCGATE_SANDBOX", sandbox.url()),
-        ("SCGATE_SANDBOX_DIR", dir.to_owned()),
-    ];
-    if sandbox.has(Part::Fulcio) {
-        variables.extend([
-            ("COSIGN_TRUSTED_ROOT", file("trusted_root.json")),
-            ("COSIGN_SIGNING_CONFIG", file("signing_config.json")),
-            ("COSIGN_YES", "true".to_owned()),
-        ]);
-    }
-    if let Some(registry) = sandbox.registry() {
-        variables.push(("SCGATE_SANDBOX_REGISTRY", registry.host()));
-    }
-    if sandbox.has(Part::Tuf) {
-        variables.push(("SCGATE_SANDBOX_TUF", sandbox.tuf_url()));
-    }
-    if sandbox.has(Part::Oidc) {
-        let url = sandbox.actions_url();
-        variables.push(("ACTIONS_ID_TOKEN_REQUEST_URL", url));
-        variables.push(("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "sandbox".to_owned()));
-    }
-    let mut text =
-        String::from("# a test world: whatever is signed here proves nothing elsewhere\n");
-    for (name, value) in variables {
-        let quoted = value.replace('\'', r"'\''");
-        text.push_str(&format!("export {name}='{quoted}'\n"));
-    }
-    text.push_str(detach::READY);
-    text.push('\n');
-    text
-}
-
-/// Where the files are. One that nobody named is made for this run, and removed at the end.
-struct Directory {
-    /// Absolute, and text that a shell can be told.
-    path: String,
-    own: Option<TempDir>,
-}
-
-impl Directory {
-    fn new(named: Option<&Path>) -> Result<Self, UsageError> {
-        let (path, own) = match named {
-            Some(path) => {
-                fs::create_dir_all(path).map_err(|source| failed(path, source))?;
-                (path.to_owned(), None)
-            }
-            None => {
-                let all = std::env::temp_dir();
-                let own = tempfile::Builder::new()
-                    .prefix("scgate-sandbox-")
-                    .tempdir_in(&all);
-                let own = own.map_err(|source| failed(&all, source))?;
-                (own.path().to_owned(), Some(own))
-            }
-        };
-        let path = fs::canonicalize(&path).map_err(|source| failed(&path, source))?;
-        let path = speakable("--dir", &path)?.to_owned();
-        Ok(Self { path, own })
-    }
-
-    fn write(&self, name: &str, content: &[u8]) -> Result<(), UsageError> {
-        let path = Path::new(&self.path).join(name);
-        fs::write(&path, content).map_err(|source| failed(&path, source))
-    }
-}
-
-/// A path that a shell can be told of.
-fn speakable<'a>(flag: &'static str, path: &'a Path) -> Result<&'a str, UsageError> {
-    let text = path.to_str().filter(|text| !text.contains(['\n', '\r']));
-    text.ok_or_else(|| UsageError::Value {
-        flag,
-        value: show(path),
-        expected: "a shell cannot be told of it (name one in UTF-8, on one line)",
-    })
-}
-
-fn failed(path: &Path, source: io::Error) -> UsageError {
-    UsageError::File {
-        flag: "--dir",
-        path: show(path),
-        source,
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        if let Some(own) = self.own.take()
-            && let Err(error) = own.close()
-        {
-            say("warning", &format!("`{}` stays: {error}", self.path));
-        }
-    }
-}
-
 /// The users of an htpasswd file.
-fn read_users(path: &Path) -> Result<Vec<User>, UsageError> {
+fn read_users(path: &std::path::Path) -> Result<Vec<User>, UsageError> {
     const FLAG: &str = "--registry-htpasswd";
     let text = read_file(FLAG, path, 1 << 20)?;
     let text = String::from_utf8_lossy(&text);
