@@ -7,6 +7,8 @@
 
 mod answer;
 mod conformance;
+#[cfg(feature = "sandbox")]
+mod demo;
 mod digest;
 mod error;
 mod failed;
@@ -99,6 +101,9 @@ enum Command {
     /// the image or a part of it is not there or is more than can be read, 3 the world failed and
     /// there may be more.
     Tree(Box<tree::ShowTree>),
+    /// A guided tour: sign, attest, verify, tamper, copy; in a world of its own.
+    #[cfg(feature = "sandbox")]
+    Demo(Box<demo::Demo>),
     /// A whole Sigstore and a registry on loopback, in this process.
     #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::Sandbox>),
@@ -138,6 +143,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::SignBlob(asked) => asked.run(),
         Command::AttestBlob(asked) => asked.run(),
         Command::Tree(asked) => asked.run(),
+        #[cfg(feature = "sandbox")]
+        Command::Demo(asked) => asked.run(),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(asked) => asked.run(),
         Command::Trust(asked) => asked.run(),

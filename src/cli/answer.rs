@@ -46,8 +46,9 @@ pub(super) struct OutputFlags {
     color: When,
 }
 
+/// Whether text has colours.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum When {
+pub(super) enum When {
     Always,
     Auto,
     Never,
@@ -324,7 +325,7 @@ pub(super) fn outcome(reports: &[Report]) -> Outcome {
 }
 
 /// What suits the place that text goes to.
-fn look(color: When, to: &impl IsTerminal) -> Look {
+pub(super) fn look(color: When, to: &impl IsTerminal) -> Look {
     let is_terminal = to.is_terminal();
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");

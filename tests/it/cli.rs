@@ -3,6 +3,8 @@
 mod answers;
 mod archives;
 mod blob;
+#[cfg(unix)]
+mod demo;
 mod flags;
 mod network;
 mod samples;

@@ -6,6 +6,7 @@ mod faults;
 mod kinds;
 mod lag;
 mod protocol;
+mod saving;
 mod spec;
 mod storage;
 mod writing;

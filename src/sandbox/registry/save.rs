@@ -57,8 +57,15 @@ impl Layout<'_> {
         let found = self.registry.manifest(self.repo, digest);
         let (media_type, bytes) = found.ok_or(RegistryError::Absent { digest })?;
         let mut entry = json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() });
-        if let (Some(tag), Some(members)) = (tag, entry.as_object_mut()) {
-            members.insert("annotations".to_owned(), json!({ NAME: tag }));
+        let manifest: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if let Some(members) = entry.as_object_mut() {
+            // What refers to something is told from an image by it.
+            if let (Some(_), Some(kind)) = (manifest.get("subject"), kind(&manifest)) {
+                members.insert("artifactType".to_owned(), kind.clone());
+            }
+            if let Some(tag) = tag {
+                members.insert("annotations".to_owned(), json!({ NAME: tag }));
+            }
         }
         self.entries.push(entry);
         self.manifest(digest)
@@ -102,6 +109,12 @@ impl Layout<'_> {
         })?;
         write(&blobs.join(digest.hex()), bytes)
     }
+}
+
+/// What kind of artifact a manifest is (OCI distribution specification, "Listing Referrers").
+fn kind(manifest: &Value) -> Option<&Value> {
+    let config = || manifest.get("config")?.get("mediaType");
+    manifest.get("artifactType").or_else(config)
 }
 
 fn digests(manifest: &Value, member: &str) -> Vec<Digest> {
