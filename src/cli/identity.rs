@@ -20,7 +20,7 @@ use crate::verify::TrustRoot;
 #[command(next_help_heading = "Who must have signed")]
 pub(super) struct IdentityFlags {
     /// The identity in the certificate: a workflow URI, an e-mail address, a SPIFFE ID.
-    #[arg(long, value_name = "IDENTITY")]
+    #[arg(long, value_name = "IDENTITY", alias = "cert-identity")]
     certificate_identity: Option<String>,
 
     /// The same as a regular expression, which must match the whole identity.

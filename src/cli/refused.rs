@@ -1,5 +1,7 @@
-//! What cosign's verify commands know and scgate has no use for: accepted without effect, or refused
+//! What cosign's commands know and scgate has no use for: accepted without effect, or refused
 //! by name. Nothing is ignored that would have made cosign stricter or laxer.
+
+use core::marker::PhantomData;
 
 use clap::Arg;
 use clap::ArgAction;
@@ -29,6 +31,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("ca-intermediates", TRUST),
     ("ca-roots", TRUST),
     ("cert", EVIDENCE),
+    ("cert-chain", TRUST),
     ("certificate", EVIDENCE),
     ("certificate-chain", TRUST),
     (
@@ -96,6 +99,161 @@ const SWITCHES: &[&str] = &[
     "sk",
 ];
 
+const CERTIFICATE: &str = "a certificate is made for the run, or a key signs without one (sign with \
+                           `--key` alone, or without it)";
+const PLACE: &str =
+    "evidence is written where its image is (write `--layout PATH` for one on disk)";
+const PART: &str =
+    "it is part of the evidence, which is written as one (for a file, to `--bundle FILE`)";
+const PERSON: &str = "a token is given or found, or a person confirms a code (name it with \
+                      `--identity-token`, or where it is with `--oidc-provider`)";
+const PRIVATE_HARDWARE: &str =
+    "keys are read from files (name one with `--key`, or sign without a key)";
+
+/// Flags of cosign 3.1.3's commands that sign.
+const REFUSED_SIGNING: &[(&str, &str)] = &[
+    (
+        "attachment",
+        "an attached file proves nothing (attest it with `attest`)",
+    ),
+    ("bundle", PLACE),
+    ("cert", CERTIFICATE),
+    ("cert-chain", CERTIFICATE),
+    ("certificate", CERTIFICATE),
+    ("certificate-chain", CERTIFICATE),
+    ("fulcio-auth-flow", PERSON),
+    (
+        "hash",
+        "the digest stands in the place of the file (write `sha256:…`)",
+    ),
+    (
+        "insecure-skip-verify",
+        "what is made is verified before it is written (name what it is verified under with \
+         `--trusted-root`)",
+    ),
+    ("issue-certificate", CERTIFICATE),
+    (
+        "k8s-keychain",
+        "credentials are read from files (name one with `--authfile`)",
+    ),
+    ("no-upload", PLACE),
+    ("oidc-client-secret-file", PERSON),
+    ("oidc-redirect-url", PERSON),
+    ("output", PART),
+    ("output-attestation", PART),
+    ("output-cert", PART),
+    ("output-certificate", PART),
+    ("output-file", "messages go to stderr (redirect it)"),
+    ("output-payload", PART),
+    ("output-signature", PART),
+    (
+        "payload",
+        "what is signed is made from the digest of the image (leave it away)",
+    ),
+    (
+        "record-creation-timestamp",
+        "the time is in the evidence (leave it away: the manifest around a legacy signature has none)",
+    ),
+    ("registry-client-cert", CLIENT_TLS),
+    ("registry-client-key", CLIENT_TLS),
+    (
+        "registry-referrers-mode",
+        "bundles are referrers, and legacy signatures have a tag (say what is written with \
+         `--signature-format`)",
+    ),
+    (
+        "registry-server-name",
+        "a registry is who its name says (give the name in its certificate, or `--registry-cacert`)",
+    ),
+    (
+        "rekor-entry-type",
+        "the log says what it takes (leave it away)",
+    ),
+    ("rfc3161-timestamp", PART),
+    ("rfc3161-timestamp-bundle", PART),
+    (
+        "sign-container-identity",
+        "a signature names the repository that it is written for (sign it there)",
+    ),
+    (
+        "signing-algorithm",
+        "the algorithm follows from the key (without one it is ECDSA over P-256)",
+    ),
+    ("sk", PRIVATE_HARDWARE),
+    ("slot", PRIVATE_HARDWARE),
+    (
+        "statement",
+        "a statement is made from the document (name it with `--predicate` and `--type`)",
+    ),
+    (
+        "timestamp-client-cacert",
+        "authorities are for all services (name them with `--cacert`)",
+    ),
+    ("timestamp-client-cert", CLIENT_TLS),
+    ("timestamp-client-key", CLIENT_TLS),
+    (
+        "timestamp-server-name",
+        "a service is who its name says (give the name in its certificate, or `--cacert`)",
+    ),
+];
+
+/// Those of them that stand alone or with `=true`.
+const SWITCHES_SIGNING: &[&str] = &[
+    "insecure-skip-verify",
+    "issue-certificate",
+    "k8s-keychain",
+    "no-upload",
+    "record-creation-timestamp",
+    "sk",
+];
+
+/// Flags that are read for cosign's sake by the commands that sign, and change nothing.
+#[derive(Debug, clap::Args)]
+pub(super) struct CompatibleSigningFlags {
+    /// A bundle has its own form; `false` is refused.
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
+    #[arg(default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    b64: bool,
+
+    /// What is signed is written; `false` is refused.
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
+    #[arg(default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    upload: bool,
+
+    /// A signing configuration is used where there is one, and URLs where they are given.
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
+    #[arg(default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    use_signing_config: bool,
+
+    /// What is done is said in any case.
+    #[arg(long, short = 'd', hide = true, num_args = 0..=1, require_equals = true)]
+    #[arg(default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    verbose: bool,
+
+    // The last one: it takes what no other flag of the command does.
+    #[command(flatten)]
+    refused: RefusedFlags<Signing>,
+}
+
+impl CompatibleSigningFlags {
+    /// Refuses what was given and cannot be honoured.
+    pub(super) const fn honour(&self) -> Result<(), UsageError> {
+        if !self.b64 {
+            return Err(UsageError::Refused {
+                flag: "b64",
+                reason: PART,
+            });
+        }
+        if !self.upload {
+            return Err(UsageError::Refused {
+                flag: "upload",
+                reason: PLACE,
+            });
+        }
+        self.refused.honour()
+    }
+}
+
 /// Flags that are read for cosign's sake and change nothing.
 #[derive(Debug, clap::Args)]
 pub(super) struct CompatibleFlags {
@@ -125,7 +283,7 @@ pub(super) struct CompatibleFlags {
 
     // The last one: it takes what no other flag of the command does.
     #[command(flatten)]
-    refused: RefusedFlags,
+    refused: RefusedFlags<Verifying>,
 }
 
 impl CompatibleFlags {
@@ -138,20 +296,53 @@ impl CompatibleFlags {
                          that off)",
             });
         }
-        match self.refused.0 {
+        self.refused.honour()
+    }
+}
+
+/// What some commands refuse.
+trait Table {
+    const FLAGS: &'static [(&'static str, &'static str)];
+    const SWITCHES: &'static [&'static str];
+}
+
+/// The commands that verify.
+#[derive(Debug)]
+struct Verifying;
+
+/// The commands that sign.
+#[derive(Debug)]
+struct Signing;
+
+impl Table for Verifying {
+    const FLAGS: &'static [(&'static str, &'static str)] = REFUSED;
+    const SWITCHES: &'static [&'static str] = SWITCHES;
+}
+
+impl Table for Signing {
+    const FLAGS: &'static [(&'static str, &'static str)] = REFUSED_SIGNING;
+    const SWITCHES: &'static [&'static str] = SWITCHES_SIGNING;
+}
+
+/// The first refused flag that was given.
+#[derive(Debug)]
+struct RefusedFlags<T> {
+    given: Option<(&'static str, &'static str)>,
+    table: PhantomData<T>,
+}
+
+impl<T> RefusedFlags<T> {
+    const fn honour(&self) -> Result<(), UsageError> {
+        match self.given {
             Some((flag, reason)) => Err(UsageError::Refused { flag, reason }),
             None => Ok(()),
         }
     }
 }
 
-/// The first refused flag that was given.
-#[derive(Debug, Default)]
-struct RefusedFlags(Option<(&'static str, &'static str)>);
-
-impl clap::Args for RefusedFlags {
+impl<T: Table> clap::Args for RefusedFlags<T> {
     fn augment_args(command: clap::Command) -> clap::Command {
-        REFUSED.iter().fold(command, |command, (flag, _)| {
+        T::FLAGS.iter().fold(command, |command, (flag, _)| {
             let own = |arg: &Arg| {
                 let aliases = arg.get_all_aliases().unwrap_or_default();
                 arg.get_long() == Some(*flag) || aliases.contains(flag)
@@ -165,7 +356,7 @@ impl clap::Args for RefusedFlags {
                     .hide(true)
                     .num_args(0..=1)
                     // As cosign reads them, so that a switch does not take a reference for its value.
-                    .require_equals(SWITCHES.contains(flag))
+                    .require_equals(T::SWITCHES.contains(flag))
                     .action(ArgAction::Append),
             )
         })
@@ -176,15 +367,18 @@ impl clap::Args for RefusedFlags {
     }
 }
 
-impl clap::FromArgMatches for RefusedFlags {
+impl<T: Table> clap::FromArgMatches for RefusedFlags<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut flags = Self::default();
+        let mut flags = Self {
+            given: None,
+            table: PhantomData,
+        };
         flags.update_from_arg_matches(matches)?;
         Ok(flags)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        self.0 = REFUSED
+        self.given = T::FLAGS
             .iter()
             .find(|(flag, _)| matches!(matches.try_contains_id(&id(flag)), Ok(true)))
             .copied();

@@ -19,6 +19,7 @@ use crate::cli::files::check_place;
 use crate::cli::files::read_file;
 use crate::cli::files::write_whole;
 use crate::cli::network;
+use crate::cli::refused::CompatibleSigningFlags;
 use crate::cli::say;
 use crate::cli::signing::ServiceFlags;
 use crate::cli::signing::WhoFlags;
@@ -116,6 +117,11 @@ struct CommonFlags {
     )]
     signature_format: Vec<FormatName>,
 
+    /// cosign's: bundles alone, or with `false` the legacy layout alone.
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true", conflicts_with = "signature_format")]
+    new_bundle_format: Option<bool>,
+
     /// Sign again what is signed already.
     #[arg(long, help_heading = "What is signed")]
     again: bool,
@@ -136,8 +142,13 @@ struct CommonFlags {
     output: Vec<Target>,
 
     /// cosign's; scgate never asks.
-    #[arg(long, short, hide = true)]
+    #[arg(long, short, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value_t = false, default_missing_value = "true")]
     yes: bool,
+
+    // The last one: it takes what no other flag of the command does.
+    #[command(flatten)]
+    compatible: CompatibleSigningFlags,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -253,6 +264,7 @@ impl CommonFlags {
         &self,
         work: impl AsyncFn(&Signer, Request<'_>) -> Result<Signed, crate::sign::Error>,
     ) -> Result<Outcome, UsageError> {
+        self.compatible.honour()?;
         let limits = Limits::default();
         let references = self.place.references()?;
         let question = self
@@ -342,6 +354,11 @@ impl CommonFlags {
 
     /// The layouts that are asked for; by default both, where the legacy one can be written.
     fn formats(&self, signer: &Signer) -> BTreeSet<Format> {
+        match self.new_bundle_format {
+            Some(true) => return BTreeSet::from([Format::Bundle]),
+            Some(false) => return BTreeSet::from([Format::Legacy]),
+            None => {}
+        }
         if self.signature_format.is_empty() {
             return signer.formats();
         }

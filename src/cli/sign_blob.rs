@@ -16,6 +16,7 @@ use crate::cli::files::read_file;
 use crate::cli::files::show;
 use crate::cli::files::write_whole;
 use crate::cli::network::NetworkFlags;
+use crate::cli::refused::CompatibleSigningFlags;
 use crate::cli::signing::ServiceFlags;
 use crate::cli::signing::WhoFlags;
 use crate::cli::verify_blob::Blob;
@@ -81,8 +82,18 @@ struct CommonFlags {
     network: NetworkFlags,
 
     /// cosign's; scgate never asks.
-    #[arg(long, short, hide = true)]
+    #[arg(long, short, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value_t = false, default_missing_value = "true")]
     yes: bool,
+
+    /// cosign's: a bundle is what is written; `false` is refused.
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
+    #[arg(default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    new_bundle_format: bool,
+
+    // The last one: it takes what no other flag of the command does.
+    #[command(flatten)]
+    compatible: CompatibleSigningFlags,
 }
 
 impl SignBlob {
@@ -136,6 +147,13 @@ impl CommonFlags {
         &self,
         work: impl AsyncFn(&Signer, &str, Blob, Deadline) -> Result<FileBundle, Failed>,
     ) -> Result<Outcome, UsageError> {
+        self.compatible.honour()?;
+        if !self.new_bundle_format {
+            return Err(UsageError::Refused {
+                flag: "new-bundle-format",
+                reason: "the old form of a bundle is only read (leave it away)",
+            });
+        }
         let limits = Limits::default();
         let places = self.places()?;
         let plan = self.who.plan(&self.services, &limits)?;

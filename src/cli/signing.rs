@@ -81,7 +81,14 @@ pub(super) struct WhoFlags {
     spiffe_token: Option<PathBuf>,
 
     /// Ask no provider but a person.
-    #[arg(long, conflicts_with_all = ["key", "identity_token", "oidc_provider"])]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(
+        default_value_t = false,
+        default_missing_value = "true",
+        hide_default_value = true
+    )]
+    #[arg(hide_possible_values = true)]
+    #[arg(conflicts_with_all = ["key", "identity_token", "oidc_provider"])]
     oidc_disable_ambient_providers: bool,
 
     /// The audience that the token is for.
