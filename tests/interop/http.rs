@@ -39,3 +39,25 @@ pub(crate) fn send(address: &str, method: &str, path: &str, media_type: &str, bo
         .and_then(|status| status.parse().ok())
         .unwrap_or_else(|| panic!("{method} {path}: not an HTTP answer: {answer}"))
 }
+
+/// The body of one resource; empty where the status is not 200.
+pub(crate) fn get(address: &str, path: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address)
+        .unwrap_or_else(|error| panic!("no connection to {address}: {error}"));
+    // HTTP/1.0 knows no chunks.
+    let head = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let mut answer = Vec::new();
+    stream
+        .set_read_timeout(Some(DEADLINE))
+        .and_then(|()| stream.write_all(head.as_bytes()))
+        .and_then(|()| stream.read_to_end(&mut answer))
+        .unwrap_or_else(|error| panic!("GET {path}: {error}"));
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let (head, body) = answer.split_at(end.map_or(answer.len(), |end| end + 4));
+    let status = head.get(9..12).unwrap_or_default();
+    if status == b"200" {
+        body.to_vec()
+    } else {
+        Vec::new()
+    }
+}

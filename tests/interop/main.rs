@@ -9,6 +9,9 @@
 //! `samples.rs` (what cosign wrote keylessly before, served again); `trust.rs` has both read one TUF
 //! mirror; `writing.rs` has both write at one place; `peers.rs` runs the programs. `sandbox_registry.rs` asks the other way round: whether the
 //! sandbox's registry is one to crane, cosign, oras and skopeo.
+//! mirror; `peers.rs` runs the programs. `sandbox_registry.rs` asks the other way round: whether the
+//! sandbox's registry is one to crane, cosign, oras and skopeo, and `signing.rs` whether what scgate
+//! signs is signed for the cosigns.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -28,5 +31,6 @@ mod rfc6962;
 mod samples;
 mod sandbox;
 mod sandbox_registry;
+mod signing;
 mod trust;
 mod writing;

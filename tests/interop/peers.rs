@@ -8,15 +8,21 @@ use std::env;
 use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::fmt;
+use std::fs;
 use std::io;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Write;
+use std::net::TcpListener;
+use std::net::TcpStream;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -96,6 +102,20 @@ impl Ring {
             .then(|| self.ask(&program, self.scratch(), arguments))
     }
 
+    /// Any program of the ring or of the machine, with more variables; nothing where it is absent.
+    pub(crate) fn run<S: AsRef<OsStr>>(
+        &self,
+        name: &str,
+        variables: &[(&str, &str)],
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Option<Answer> {
+        let program = match name {
+            "scgate" => PathBuf::from(env!("CARGO_BIN_EXE_scgate")),
+            name => self.program(name)?,
+        };
+        Some(self.ask_with(&program, self.scratch(), variables, arguments))
+    }
+
     /// Another environment variable for everything that runs from now on.
     pub(crate) fn variable(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));
@@ -157,10 +177,59 @@ impl Ring {
         Registry { address, child }
     }
 
+    /// distribution, which has no referrers API, in memory; nothing where the ring lacks it: the full
+    /// one has it.
+    pub(crate) fn distribution(&self) -> Option<Registry> {
+        let program = self.programs.join("distribution");
+        if !program.is_file() {
+            return None;
+        }
+        // It does not say which port it was given, so that it is given a free one.
+        let address = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("loopback has a free port")
+            .to_string();
+        let config = self.scratch().join(format!("distribution-{address}.yml"));
+        let text = format!(
+            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
+             storage: {{inmemory: {{}}, delete: {{enabled: true}}}}\n\
+             http: {{addr: \"{address}\", secret: interop}}\n"
+        );
+        fs::write(&config, text).expect("the scratch is writable");
+        // A shell ends it when this process ends, however it does.
+        let child = Command::new("/bin/sh")
+            .args([
+                "-c",
+                "\"$0\" serve \"$1\" >\"$1.log\" 2>&1 & read -r _; kill $!",
+            ])
+            .arg(&program)
+            .arg(&config)
+            .env_clear()
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("distribution starts");
+        let patience = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(&address).is_err() {
+            assert!(Instant::now() < patience, "distribution does not listen");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Some(Registry { address, child })
+    }
+
     fn ask<S: AsRef<OsStr>>(
         &self,
         program: &Path,
         directory: &Path,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Answer {
+        self.ask_with(program, directory, &[], arguments)
+    }
+
+    fn ask_with<S: AsRef<OsStr>>(
+        &self,
+        program: &Path,
+        directory: &Path,
+        variables: &[(&str, &str)],
         arguments: impl IntoIterator<Item = S>,
     ) -> Answer {
         let arguments: Vec<OsString> = arguments
@@ -177,6 +246,7 @@ impl Ring {
             .env("COSIGN_PASSWORD", "interop")
             .env("SIGSTORE_NO_CACHE", "true")
             .envs(self.variables.iter().cloned())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .output()
             .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
@@ -209,8 +279,8 @@ pub(crate) struct Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        // It may have ended by itself; there is nobody left to tell either way.
-        drop(self.child.kill());
+        // Its stdin ends, and so does it; if it has already, there is nobody left to tell.
+        drop(self.child.stdin.take());
         drop(self.child.wait());
     }
 }
