@@ -9,6 +9,7 @@ mod flags;
 mod network;
 mod samples;
 mod sandbox;
+mod signing_flags;
 mod tree;
 mod trust;
 mod usage;

@@ -269,12 +269,19 @@ impl World {
         if is_bundle && self.way.listing == FallbackTag {
             let refused = self.scgate("sign", &words);
             assert_eq!(refused.exit, Some(3), "{refused}");
-            let tag = format!("{}/shop/copied:sha256-{}", self.registry.address, image.index.hex());
+            let tag = format!(
+                "{}/shop/copied:sha256-{}",
+                self.registry.address,
+                image.index.hex()
+            );
             let left = self.crane_text(&["digest", "--insecure", &tag]);
             assert_eq!(left.trim(), image.index.to_string());
         } else {
             self.must("sign", &words);
-            let copied = image.manifests.iter().map(|digest| self.at("shop/copied", digest));
+            let copied = image
+                .manifests
+                .iter()
+                .map(|digest| self.at("shop/copied", digest));
             self.put(copied.flat_map(|one| self.questions(&one)));
         }
         self.goes_through_a_layout(&image);

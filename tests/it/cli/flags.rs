@@ -1,4 +1,5 @@
 //! `docs/cosign-flags.md`, line by line: what is honoured parses, what is refused is refused by name.
+//! `signing_flags.rs` has the commands that sign.
 
 use super::IDENTITY;
 use super::ISSUER;
@@ -11,7 +12,7 @@ use crate::runner::scgate;
 const DOC: &str = include_str!("../../../docs/cosign-flags.md");
 
 /// The rows of one section: the flag as it stands there, and the commands it is of.
-fn rows(section: &str) -> Vec<(&'static str, Vec<&'static str>)> {
+pub(super) fn rows(section: &str) -> Vec<(&'static str, Vec<&'static str>)> {
     let (_, from) = DOC.split_once(&format!("\n## {section}\n")).unwrap();
     let text = from.split_once("\n## ").map_or(from, |(text, _)| text);
     let rows = text.lines().filter_map(|line| {
@@ -22,6 +23,10 @@ fn rows(section: &str) -> Vec<(&'static str, Vec<&'static str>)> {
             "A" => "verify-attestation",
             "B" => "verify-blob",
             "BA" => "verify-blob-attestation",
+            "S" => "sign",
+            "AT" => "attest",
+            "SB" => "sign-blob",
+            "AB" => "attest-blob",
             other => panic!("{line}: {other}"),
         });
         Some((flag, commands.collect()))
@@ -89,6 +94,10 @@ fn what_is_honoured_parses() {
                 "--cert-oidc-issuer" | "--certificate-oidc-issuer-regexp" => {
                     question_of(command, &["--certificate-identity", IDENTITY, flag, ISSUER])
                 }
+                "--cert-identity" => question_of(
+                    command,
+                    &[flag, IDENTITY, "--certificate-oidc-issuer", ISSUER],
+                ),
                 "--certificate-identity-regexp" => question_of(
                     command,
                     &[flag, IDENTITY, "--certificate-oidc-issuer", ISSUER],

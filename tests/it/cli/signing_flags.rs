@@ -1,0 +1,197 @@
+//! The part of `docs/cosign-flags.md` about signing, line by line. Nothing is asked of the network: a key
+//! signs, nothing is logged, and the registry is a port where nobody listens.
+
+use std::fs;
+use std::path::Path;
+
+use scgate::sandbox::mint::KeyKind;
+use scgate::sandbox::mint::SigningKey;
+use scgate::sandbox::mint::pem;
+use tempfile::TempDir;
+
+use super::flags::rows;
+use super::lab;
+use crate::runner::Run;
+use crate::runner::Said;
+use crate::runner::scgate;
+
+/// Nobody listens there.
+const NOWHERE: &str = "http://127.0.0.1:1";
+
+/// A directory with a key, a document, a file, and a signing configuration without services.
+fn desk() -> TempDir {
+    let desk = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(desk.path().join(name), text).unwrap();
+    let key = SigningKey::generate(KeyKind::P256).unwrap();
+    write("key.pem", &pem("PRIVATE KEY", &key.to_pkcs8().unwrap()));
+    write("document", "{}");
+    write("file", "file");
+    write("token", "a.b.c");
+    write(
+        "services.json",
+        r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json"}"#,
+    );
+    desk
+}
+
+/// A command that signs with nobody's help.
+fn signs(command: &str, desk: &Path) -> Run {
+    signs_as(command, &["--key=key.pem"], desk)
+}
+
+fn signs_as(command: &str, who: &[&str], desk: &Path) -> Run {
+    let run = scgate([command, "--tlog-upload=false"])
+        .and(who)
+        .within(desk);
+    let run = match command {
+        "attest" | "attest-blob" => run.and(["--predicate=document"]),
+        _ => run,
+    };
+    match is_about_files(command) {
+        true => run.and(["file"]),
+        false => run.and(["127.0.0.1:1/acme/shop:1.0"]),
+    }
+}
+
+fn is_about_files(command: &str) -> bool {
+    command.ends_with("-blob")
+}
+
+/// What stands after a flag that is honoured; nothing for a switch.
+fn value(flag: &str) -> Option<String> {
+    Some(match flag {
+        "--allow-http-registry"
+        | "--allow-insecure-registry"
+        | "--b64"
+        | "--new-bundle-format"
+        | "--oidc-disable-ambient-providers"
+        | "--recursive"
+        | "--replace"
+        | "--upload"
+        | "--use-signing-config"
+        | "--verbose"
+        | "--yes" => return None,
+        "--annotations" => "env=prod,build=42".to_owned(),
+        "--bundle" => "bundle.json".to_owned(),
+        "--fulcio-url" | "--oidc-issuer" | "--rekor-url" | "--timestamp-server-url" => {
+            NOWHERE.to_owned()
+        }
+        "--identity-token" => "token".to_owned(),
+        "--oidc-provider" => "filesystem".to_owned(),
+        "--registry-cacert" => {
+            let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/cli/ca.pem");
+            tests.to_str().unwrap().to_owned()
+        }
+        "--signing-config" => "services.json".to_owned(),
+        "--timeout" => "1m30s".to_owned(),
+        "--trusted-root" => lab().join("trusted_root.json").to_str().unwrap().to_owned(),
+        "--type" => "custom".to_owned(),
+        _ => "x".to_owned(),
+    })
+}
+
+/// The flag is known, whatever else is wrong.
+fn is_known(said: &Said, flag: &str) -> bool {
+    let complaints = [format!("no flag `{flag}"), format!("`{flag}` is refused")];
+    !complaints
+        .iter()
+        .any(|complaint| said.stderr.contains(complaint))
+}
+
+#[test]
+fn what_is_honoured_parses() {
+    let desk = desk();
+    let mut wrong = Vec::new();
+    let honoured = rows("Signing: honoured").into_iter();
+    for (flag, commands) in honoured.chain(rows("Signing: no effect")) {
+        for command in commands {
+            let (run, good) = match flag {
+                // The command has them already.
+                "--key" | "--predicate" | "--tlog-upload" => (signs(command, desk.path()), None),
+                // They do not go with a key.
+                "--identity-token" | "--oidc-disable-ambient-providers" | "--oidc-provider" => {
+                    let who = format!("--fulcio-url={NOWHERE}");
+                    let run = signs_as(command, &[&who, flag], desk.path());
+                    // The value comes after the flag, which is before the rest.
+                    let run = match value(flag) {
+                        Some(value) => {
+                            let given = format!("{flag}={value}");
+                            signs_as(command, &[&who, &given], desk.path())
+                        }
+                        None => run,
+                    };
+                    let said = run.run();
+                    if !is_known(&said, flag) {
+                        wrong.push(said.to_string());
+                    }
+                    continue;
+                }
+                "--timestamp-server-url" => (signs(command, desk.path()), Some(3)),
+                "--registry-username" | "--registry-password" => {
+                    let pair = ["--registry-username=x", "--registry-password=x"];
+                    let other = pair.into_iter().find(|other| !other.starts_with(flag));
+                    (signs(command, desk.path()).and(other), None)
+                }
+                _ => (signs(command, desk.path()), None),
+            };
+            let run = match flag {
+                "--key" | "--predicate" | "--tlog-upload" => run,
+                flag => run.and([flag]).and(value(flag)),
+            };
+            let said = run.run();
+            let usual = if is_about_files(command) { 0 } else { 3 };
+            if !is_known(&said, flag) || said.code != Some(good.unwrap_or(usual)) {
+                wrong.push(said.to_string());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_has_no_effect_has_none_switched_off() {
+    let desk = desk();
+    for flag in ["--use-signing-config=false", "--verbose=false", "-d"] {
+        for command in ["sign", "attest", "sign-blob", "attest-blob"] {
+            let usual = if is_about_files(command) { 0 } else { 3 };
+            signs(command, desk.path()).and([flag]).exits(usual);
+        }
+    }
+}
+
+/// Both values of the switch say a layout, and nobody says it twice.
+#[test]
+fn the_switch_of_cosign_says_the_layout() {
+    let desk = desk();
+    for (given, code) in [
+        (&["--new-bundle-format=true"][..], 3),
+        (&["--new-bundle-format=false"], 3),
+        (
+            &["--new-bundle-format=false", "--signature-format=bundle"],
+            2,
+        ),
+    ] {
+        for command in ["sign", "attest"] {
+            signs(command, desk.path()).and(given).exits(code);
+        }
+    }
+}
+
+#[test]
+fn what_is_refused_is_refused_by_name() {
+    let desk = desk();
+    let mut unknown = Vec::new();
+    for (flag, commands) in rows("Signing: refused") {
+        let (name, _) = flag.split_once('=').unwrap_or((flag, ""));
+        for command in commands {
+            for given in [vec![flag], vec![flag, "x"]] {
+                let said = signs(command, desk.path()).and(given).run();
+                let expected = format!("`{name}` is refused: ");
+                if said.code != Some(2) || !said.stderr.contains(&expected) {
+                    unknown.push(format!("{command} {flag}: {}", said.stderr));
+                }
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+}
