@@ -241,6 +241,30 @@ struct Question {
     verdict: Verdict,
 }
 
+/// A program that reads what the way writes, with what it needs for it.
+struct Reader {
+    program: &'static str,
+    variables: &'static [(&'static str, &'static str)],
+    flags: Vec<&'static str>,
+}
+
+const fn reader(program: &'static str, flags: Vec<&'static str>) -> Reader {
+    Reader {
+        program,
+        variables: &[],
+        flags,
+    }
+}
+
+/// cosign 2 with its variables in the place of the trusted root.
+const fn by_parts(flags: Vec<&'static str>) -> Reader {
+    Reader {
+        program: "cosign2",
+        variables: PARTS,
+        flags,
+    }
+}
+
 /// A Sigstore, a registry, and the ring.
 struct World {
     ring: Ring,
@@ -422,22 +446,21 @@ impl World {
 
     /// `verify` of a manifest, by everybody who reads what the way writes.
     fn questions(&self, about: &str) -> Vec<Question> {
-        let mut readers: Vec<(&'static str, &'static [_], Vec<&str>)> =
-            vec![("scgate", &[], vec![ROOT])];
+        let mut readers = vec![reader("scgate", vec![ROOT])];
         if self.way.has("bundle") {
-            readers.push(("cosign", &[], vec![ROOT]));
+            readers.push(reader("cosign", vec![ROOT]));
             let mut flags = vec![ROOT, "--new-bundle-format"];
             if self.way.stamps == Rfc3161 {
                 flags.push("--use-signed-timestamps");
             }
-            readers.push(("cosign2", &[], flags));
+            readers.push(reader("cosign2", flags));
         }
         if self.way.has("legacy") {
-            readers.push(("cosign", &[], vec![ROOT, "--new-bundle-format=false"]));
+            readers.push(reader("cosign", vec![ROOT, "--new-bundle-format=false"]));
             // Bundles beside, cosign 2 looks at nothing else.
             if !self.way.has("bundle") {
-                readers.push(("cosign2", &[], vec![ROOT]));
-                readers.push(("cosign2", PARTS, Vec::new()));
+                readers.push(reader("cosign2", vec![ROOT]));
+                readers.push(by_parts(Vec::new()));
             }
         }
         self.asked("verify", &readers, &[], about)
@@ -447,24 +470,26 @@ impl World {
     fn asked(
         &self,
         command: &str,
-        readers: &[(
-            &'static str,
-            &'static [(&'static str, &'static str)],
-            Vec<&str>,
-        )],
+        readers: &[Reader],
         flags: &[&str],
         about: &str,
     ) -> Vec<Question> {
         let mut questions = Vec::new();
-        for (program, variables, own) in readers {
+        for reader in readers {
             for (who, verdict) in self.signers() {
                 let mut words = vec![command.to_owned()];
                 words.extend(who);
-                words.extend(own.iter().chain(flags).map(|&flag| flag.to_owned()));
+                words.extend(
+                    reader
+                        .flags
+                        .iter()
+                        .chain(flags)
+                        .map(|&flag| flag.to_owned()),
+                );
                 words.push(about.to_owned());
                 questions.push(Question {
-                    program,
-                    variables,
+                    program: reader.program,
+                    variables: reader.variables,
                     words,
                     verdict,
                 });

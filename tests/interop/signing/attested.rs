@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::Key;
 use super::Keyless;
-use super::PARTS;
 use super::ROOT;
 use super::Rfc3161;
 use super::Unstamped;
@@ -15,6 +14,8 @@ use super::V1;
 use super::V2;
 use super::Way;
 use super::World;
+use super::by_parts;
+use super::reader;
 use crate::peers::Listing::FallbackTag;
 use crate::peers::Ring;
 use crate::peers::Verdict;
@@ -130,7 +131,8 @@ impl World {
                 fs::write(self.ring.scratch().join(name), text).expect("the scratch is writable");
             }
             // Nobody attested it yet.
-            let flags = [&format!("--type={kind}") as &str];
+            let flag = format!("--type={kind}");
+            let flags = [flag.as_str()];
             let absent = self.statement_questions(&flags, &arm64);
             self.put(absent.into_iter().map(|mut question| {
                 question.verdict = Verdict::No;
@@ -139,7 +141,7 @@ impl World {
             let said = self.must(
                 "attest",
                 &[
-                    flags[0],
+                    &flag,
                     &format!("--predicate={one}"),
                     &format!("--predicate=linux/arm64={other}"),
                     &image.reference,
@@ -159,18 +161,17 @@ impl World {
 
     /// `verify-attestation` by everybody who reads what the way writes.
     fn statement_questions(&self, flags: &[&str], about: &str) -> Vec<super::Question> {
-        let mut readers: Vec<(&'static str, &'static [_], Vec<&str>)> =
-            vec![("scgate", &[], vec![ROOT])];
+        let mut readers = vec![reader("scgate", vec![ROOT])];
         if self.way.has("bundle") {
-            readers.push(("cosign", &[], vec![ROOT]));
+            readers.push(reader("cosign", vec![ROOT]));
             let mut flags = vec![ROOT, "--new-bundle-format"];
             if self.way.stamps == Rfc3161 {
                 flags.push("--use-signed-timestamps");
             }
-            readers.push(("cosign2", &[], flags));
+            readers.push(reader("cosign2", flags));
         }
         if self.way.has("legacy") {
-            readers.push(("cosign", &[], vec![ROOT, "--new-bundle-format=false"]));
+            readers.push(reader("cosign", vec![ROOT, "--new-bundle-format=false"]));
             if !self.way.has("bundle") {
                 let mut flags = Vec::new();
                 if self.way.who == Keyless {
@@ -178,7 +179,7 @@ impl World {
                     flags.push("--ca-roots=fulcio_root.pem");
                     flags.push("--ca-intermediates=fulcio_intermediate.pem");
                 }
-                readers.push(("cosign2", PARTS, flags));
+                readers.push(by_parts(flags));
             }
         }
         self.asked("verify-attestation", &readers, flags, about)
@@ -256,10 +257,10 @@ impl World {
         if self.way.stamps == Rfc3161 {
             two.push("--use-signed-timestamps");
         }
-        let readers: [(&'static str, &'static [_], Vec<&str>); 3] = [
-            ("scgate", &[], vec![ROOT]),
-            ("cosign", &[], vec![ROOT]),
-            ("cosign2", &[], two),
+        let readers = [
+            reader("scgate", vec![ROOT]),
+            reader("cosign", vec![ROOT]),
+            reader("cosign2", two),
         ];
         self.asked(command, &readers, flags, about)
     }
