@@ -149,9 +149,15 @@ fn what_is_honoured_parses() {
 }
 
 #[test]
-fn what_has_no_effect_has_none_switched_off() {
+fn a_switch_takes_a_value_as_in_cosign() {
     let desk = desk();
-    for flag in ["--use-signing-config=false", "--verbose=false", "-d"] {
+    for flag in [
+        "--use-signing-config=false",
+        "--verbose=false",
+        "--yes=true",
+        "-d",
+        "-y",
+    ] {
         for command in ["sign", "attest", "sign-blob", "attest-blob"] {
             let usual = if is_about_files(command) { 0 } else { 3 };
             signs(command, desk.path()).and([flag]).exits(usual);
