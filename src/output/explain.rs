@@ -447,8 +447,11 @@ words! {
     RegistryMalformed:
         "The registry answered with something that is not the protocol.",
         "A login page or an error page of a proxy in place of the registry, or a registry with a \
-         bug.",
-        "See what answers at that address. Ask whoever runs the registry or the proxy.";
+         bug. Where something is signed: an image under the tag that lists its signatures \
+         (`sha256-…`), as `cosign copy` leaves it.",
+        "See what answers at that address. Ask whoever runs the registry or the proxy. Where an image \
+         lies under the tag `sha256-…`, delete that tag, or write with `--signature-format legacy` \
+         or to another `--signature-repository`.";
     RegistryRefused:
         "The way to the registry leads over something that scgate's own rules forbid.",
         "A redirect or token service at an address without TLS, on a low port, or on a host that may \

@@ -7,11 +7,9 @@
 //! `SCGATE_INTEROP_BIN`, which `tests/interop/run` installs and sets; without it every test here
 //! passes with a loud `SKIPPED interop`. Start at `keyed.rs` (signs anew, with a key) and
 //! `samples.rs` (what cosign wrote keylessly before, served again); `trust.rs` has both read one TUF
-//! mirror; `writing.rs` has both write at one place; `peers.rs` runs the programs. `sandbox_registry.rs` asks the other way round: whether the
-//! sandbox's registry is one to crane, cosign, oras and skopeo.
-//! mirror; `peers.rs` runs the programs. `sandbox_registry.rs` asks the other way round: whether the
-//! sandbox's registry is one to crane, cosign, oras and skopeo, and `signing.rs` whether what scgate
-//! signs is signed for the cosigns.
+//! mirror; `writing.rs` has both write at one place; `peers.rs` runs the programs.
+//! `sandbox_registry.rs` asks the other way round: whether the sandbox's registry is one to crane,
+//! cosign, oras and skopeo, and `signing.rs` whether what scgate signs is signed for the cosigns.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -32,11 +32,11 @@ use crate::registry::writer::pause;
 use crate::transport::Deadline;
 
 /// How old what was looked at may be when it is written over. Whoever was suspended looks again.
-const FRESH: Duration = Duration::from_millis(50);
+const FRESH: Duration = Duration::from_millis(30);
 /// The least pause before each look among others.
-const PAUSE: Duration = Duration::from_millis(55);
+const PAUSE: Duration = Duration::from_millis(35);
 /// How much longer a pause may be.
-const PAUSE_MORE: Duration = Duration::from_millis(30);
+const PAUSE_MORE: Duration = Duration::from_millis(15);
 /// How many pauses the first look comes after: together they are longer than any writer takes from
 /// his look to his write, so that whoever could not see what was written has written by then. Looking
 /// in between finds out sooner and nothing more (measured with eight writers on one tag: looking once,
