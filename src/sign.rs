@@ -18,6 +18,8 @@ mod make;
 mod payload;
 mod predicate;
 mod publish;
+mod request;
+mod signed;
 mod walk;
 
 use core::fmt;
@@ -25,7 +27,6 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::TryStreamExt;
 use futures_util::stream;
@@ -40,6 +41,20 @@ pub use key::SigningKey;
 pub use predicate::Predicate;
 pub use predicate::PredicateError;
 pub use predicate::PredicateType;
+pub use request::About;
+pub use request::Again;
+pub use request::Clock;
+pub use request::Config;
+pub use request::Credential;
+pub use request::Format;
+pub use request::Renew;
+pub use request::Renewing;
+pub use request::Replace;
+pub use request::Request;
+pub use signed::FileBundle;
+pub use signed::Piece;
+pub use signed::Signed;
+pub use signed::State;
 pub use walk::Recursion;
 pub use walk::Role;
 pub use walk::Target;
@@ -48,16 +63,10 @@ use crate::model::Descriptor;
 use crate::model::Digest;
 use crate::model::Limits;
 use crate::model::Pinned;
-use crate::model::Platform;
-use crate::model::Reference;
-use crate::model::Repository;
 use crate::model::San;
 use crate::model::Timestamp;
-use crate::registry;
-use crate::registry::Source;
 use crate::registry::Writer;
 use crate::services;
-use crate::services::oidc::Token;
 use crate::services::rekor;
 use crate::services::signing_config::Services;
 use crate::sign::certificate::Holder;
@@ -71,7 +80,6 @@ use crate::verify::LogTerm;
 use crate::verify::ManagedKey;
 use crate::verify::Terms;
 use crate::verify::TrustRoot;
-use crate::verify::VerifiedSignature;
 
 /// Pieces of evidence that are made or written at the same time.
 const SIDE_BY_SIDE: usize = 32;
@@ -81,85 +89,6 @@ const SERVICES_AT_ONCE: usize = 16;
 /// Seconds that the clocks of the services may be ahead of this machine's where a signer looks at
 /// its own work.
 const SKEW: u8 = 10;
-
-/// A layout that evidence is written in.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Format {
-    /// A Sigstore bundle that refers to its image: cosign 3, Kyverno.
-    Bundle,
-    /// A layer under a tag beside the image: cosign 2, policy-controller.
-    Legacy,
-}
-
-impl Format {
-    /// The name in flags and reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Bundle => "bundle",
-            Self::Legacy => "legacy",
-        }
-    }
-}
-
-/// What time it is. The services' own times are compared with it.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// Brings another token of the same identity, where the first has come to its end.
-pub type Renew = Arc<dyn Fn(Deadline) -> Renewing + Send + Sync>;
-
-/// A token on its way.
-pub type Renewing = core::pin::Pin<Box<dyn Future<Output = Result<Token, services::Error>> + Send>>;
-
-/// Who signs.
-pub enum Credential {
-    /// A managed key.
-    Key(Arc<SigningKey>),
-    /// Whoever a token names, by a certificate for a key that nobody keeps.
-    Token {
-        /// The token.
-        token: Box<Token>,
-        /// Where the next one comes from, if there can be one.
-        renew: Option<Renew>,
-    },
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key(key) => f.debug_tuple("Key").field(key).finish(),
-            Self::Token { token, .. } => f.debug_tuple("Token").field(token).finish(),
-        }
-    }
-}
-
-/// What a signer is made of.
-pub struct Config {
-    /// Who signs.
-    pub credential: Credential,
-    /// The services that take part.
-    pub services: Services,
-    /// What the result is verified under. Without one only a managed key signs, and no log is asked.
-    pub root: Option<Arc<TrustRoot>>,
-    /// The HTTP set-up for the services.
-    pub transport: Transport,
-    /// The bounds on what comes back.
-    pub limits: Limits,
-    /// What time it is.
-    pub clock: Clock,
-    /// The name that certificates must have, where it is not the one that the public instance of
-    /// Fulcio would give to the token.
-    pub identity: Option<String>,
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("credential", &self.credential)
-            .field("services", &self.services)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Signs.
 pub struct Signer {
@@ -183,103 +112,6 @@ impl fmt::Debug for Signer {
             .field("services", &self.services)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether something that is there already is made a second time.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Again {
-    /// What is there is kept.
-    #[default]
-    No,
-    /// It is made again.
-    Yes,
-}
-
-/// Whether a new attestation takes the place of older ones of its type under the legacy tag.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Replace {
-    /// They stay beside it.
-    #[default]
-    No,
-    /// They go.
-    Yes,
-}
-
-/// What to sign, and where it goes.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// Where the image is.
-    pub source: &'a Source,
-    /// The image.
-    pub reference: &'a Reference,
-    /// How far to go into an index.
-    pub recursion: Recursion,
-    /// The layouts, each of which is written.
-    pub formats: &'a BTreeSet<Format>,
-    /// Where the evidence goes, when that is not the image's own repository.
-    pub repository: Option<&'a Repository>,
-    /// What stands before `sha256-` in legacy tags.
-    pub tag_prefix: &'a str,
-    /// Whether what is there already is made again.
-    pub again: Again,
-    /// When it must have ended.
-    pub deadline: Deadline,
-}
-
-/// A predicate, and the platform that it is about.
-#[derive(Clone, Debug)]
-pub struct About {
-    /// The images of this platform; without one, what was named, and with recursion every image that
-    /// no other predicate is about.
-    pub platform: Option<Platform>,
-    /// The predicate.
-    pub predicate: Arc<Predicate>,
-}
-
-/// What was signed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Signed {
-    /// The image.
-    pub image: Pinned,
-    /// Every piece of evidence, in the order of the walk.
-    pub pieces: Vec<Piece>,
-}
-
-/// One piece of evidence.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Piece {
-    /// What it is about.
-    pub target: Target,
-    /// Its layout.
-    pub format: Format,
-    /// What it proves.
-    pub proof: Arc<VerifiedSignature>,
-    /// What became of it.
-    pub state: State,
-}
-
-/// What became of a piece of evidence.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum State {
-    /// It could not be written, or not be found again.
-    Failed(registry::Error),
-    /// It was there already, in the manifest with this digest.
-    Kept(Digest),
-    /// It was written, in the manifest with this digest.
-    Written(Digest),
-}
-
-/// A file's bundle.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct FileBundle {
-    /// The JSON.
-    pub json: Bytes,
-    /// What it proves.
-    pub proof: VerifiedSignature,
 }
 
 /// Something to sign about one manifest, in those layouts in which it is not there yet.
