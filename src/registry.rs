@@ -34,6 +34,7 @@ pub use keyring::Keyring;
 pub use keyring::KeyringError;
 pub use layout::Layout;
 pub use listing::Candidate;
+pub use listing::FallbackTerm;
 pub use listing::Listing;
 pub use listing::Search;
 pub use listing::Way;

@@ -349,10 +349,16 @@ impl Signer {
         // 1. What is there already.
         let (mut pieces, jobs) = match request.again {
             Again::Yes => (Vec::new(), jobs),
-            Again::No => self.kept(place, jobs, annotations).await?,
+            Again::No => self.kept(place, jobs, annotations, replace).await?,
         };
 
-        // 2. The rest, all of it at once: a log then covers it with one checkpoint.
+        // 2. Whether it can be written where it goes, before anything stands in a log.
+        let writer = source.writer(deadline);
+        if !jobs.is_empty() {
+            publish::prepare(&writer, place.repository).await?;
+        }
+
+        // 3. The rest, all of it at once: a log then covers it with one checkpoint.
         let made = jobs.iter().map(|job| async move {
             let made = self.make(image, job, annotations, deadline).await?;
             Ok::<_, Error>((job, made))
@@ -362,13 +368,12 @@ impl Signer {
             .try_collect()
             .await?;
 
-        // 3. What was signed is what the reference still names.
+        // 4. What was signed is what the reference still names.
         self.still(request, image).await?;
 
-        // 4. Each piece by itself, and read back.
+        // 5. Each piece by itself, and read back.
         let created = Timestamp::from_unix_seconds((self.clock)().unix_seconds());
         let created = created.unwrap_or_else(|_| (self.clock)());
-        let writer = source.writer(deadline);
         let writing = made
             .into_iter()
             .flat_map(|(job, made)| made.into_iter().map(move |made| (job, made)));
@@ -395,6 +400,7 @@ impl Signer {
         place: Place<'_>,
         jobs: Vec<Job>,
         annotations: &BTreeMap<String, String>,
+        replace: Replace,
     ) -> Result<(Vec<Piece>, Vec<Job>), Error> {
         let author = &self.author()?;
         let looked = jobs.into_iter().map(|job| async move {
@@ -406,15 +412,24 @@ impl Signer {
             let found = futures_util::future::try_join_all(found).await?;
             Ok::<_, Error>((job, found))
         });
-        let looked: Vec<_> = stream::iter(looked)
+        // The first one alone: then it is known whether the registry has the referrers API.
+        let mut looks = looked;
+        let mut looked = Vec::new();
+        if let Some(first) = looks.next() {
+            looked.push(first.await?);
+        }
+        let rest: Vec<_> = stream::iter(looks)
             .buffered(SIDE_BY_SIDE)
             .try_collect()
             .await?;
+        looked.extend(rest);
         let (mut pieces, mut left) = (Vec::new(), Vec::new());
         for (mut job, found) in looked {
             job.formats.clear();
             for (format, found) in found {
-                match found {
+                // To take others' place it is written once more.
+                let takes_place = format == Format::Legacy && replace == Replace::Yes;
+                match found.filter(|_| !takes_place) {
                     Some((holder, proof)) => pieces.push(Piece {
                         target: job.target.clone(),
                         format,
@@ -443,6 +458,7 @@ impl Signer {
                         None => claimed.name,
                     },
                     issuer: claimed.issuer,
+                    build: token.build(),
                 })
             }
             (None, Credential::Key(_)) => Err(Error::RootMissing),
@@ -592,6 +608,10 @@ async fn write(
             let prefix = place.tag_prefix;
             publish::layer(writer, repository, target, &made, prefix, &replaced).await
         }
+    };
+    let written = match written {
+        Ok(holder) => publish::read_back(place, &made).await.map(|()| holder),
+        Err(error) => Err(error),
     };
     Piece {
         target: target.clone(),

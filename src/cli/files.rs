@@ -91,6 +91,57 @@ pub(super) fn write_whole(flag: &'static str, path: &Path, bytes: &[u8]) -> Resu
     })
 }
 
+/// Refuses an output that is one of the other files, by whatever path or link.
+pub(super) fn keep_apart(
+    flag: &'static str,
+    output: &Path,
+    others: &[&Path],
+) -> Result<(), UsageError> {
+    if others.iter().any(|other| is_same(output, other)) {
+        return Err(UsageError::Value {
+            flag,
+            value: show(output),
+            expected: "another flag names the same file (name another)",
+        });
+    }
+    Ok(())
+}
+
+/// Whether two paths lead to one file, or would if it were there.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| {
+        path.canonicalize().ok().or_else(|| {
+            let parent = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            let parent = parent.unwrap_or(Path::new(".")).canonicalize().ok()?;
+            Some(parent.join(path.file_name()?))
+        })
+    };
+    let same_place = match (place(one), place(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
+    };
+    same_place || is_linked(one, other)
+}
+
+/// Whether two names are of one file.
+#[cfg(unix)]
+fn is_linked(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |path: &Path| {
+        let found = path.metadata().ok()?;
+        Some((found.dev(), found.ino()))
+    };
+    id(one).is_some_and(|one| Some(one) == id(other))
+}
+
+/// Links cannot be told apart here.
+#[cfg(not(unix))]
+const fn is_linked(_: &Path, _: &Path) -> bool {
+    false
+}
+
 /// Refuses a place that no whole file can be put to: a directory, a device, a pipe.
 pub(super) fn check_place(flag: &'static str, path: &Path) -> Result<(), UsageError> {
     if path == Path::new("-") {

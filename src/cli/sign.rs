@@ -16,6 +16,7 @@ use crate::cli::UsageError;
 use crate::cli::failed::Failed;
 use crate::cli::failed::outcome_of;
 use crate::cli::files::check_place;
+use crate::cli::files::keep_apart;
 use crate::cli::files::read_file;
 use crate::cli::files::write_whole;
 use crate::cli::network;
@@ -30,6 +31,7 @@ use crate::model::Platform;
 use crate::model::Reference;
 use crate::model::Timestamp;
 use crate::model::printable;
+use crate::output::NotSigned;
 use crate::output::signed_json;
 use crate::output::signed_text;
 use crate::sign::About;
@@ -137,7 +139,7 @@ struct CommonFlags {
     cacert: Option<PathBuf>,
 
     /// `text`, the list of what is signed now, or `json`, everything about it.
-    #[arg(short, long, value_name = "FORMAT[=FILE]", env = "SCGATE_OUTPUT")]
+    #[arg(short, long, value_name = "FORMAT[=FILE]")]
     #[arg(help_heading = "Output")]
     output: Vec<Target>,
 
@@ -206,8 +208,9 @@ impl Sign {
                 });
             }
         }
-        self.common
-            .run(async |signer, request| signer.sign(request, &unique).await)
+        self.common.run(&[], async |signer, request| {
+            signer.sign(request, &unique).await
+        })
     }
 }
 
@@ -217,12 +220,15 @@ impl Attest {
             Ok(predicates) => predicates,
             Err(failed) => return failed.outcome(),
         };
+        let files: Vec<_> = self.predicate.iter().map(|text| split(text).1).collect();
+        let files: Vec<_> = files.into_iter().map(Path::new).collect();
         let replace = match self.replace {
             true => Replace::Yes,
             false => Replace::No,
         };
-        self.common
-            .run(async |signer, request| signer.attest(request, &predicates, replace).await)
+        self.common.run(&files, async |signer, request| {
+            signer.attest(request, &predicates, replace).await
+        })
     }
 
     /// Reads the documents, each held to the type.
@@ -233,12 +239,7 @@ impl Attest {
         let mut platforms = BTreeSet::new();
         let mut predicates = Vec::new();
         for text in &self.predicate {
-            let (platform, file) = match text.split_once('=') {
-                Some((platform, file)) if Platform::parse(platform).is_some() => {
-                    (Platform::parse(platform), file)
-                }
-                _ => (None, text.as_str()),
-            };
+            let (platform, file) = split(text);
             if !platforms.insert(platform.clone()) {
                 return Err(Failed::Usage(UsageError::Value {
                     flag: "--predicate",
@@ -258,10 +259,22 @@ impl Attest {
     }
 }
 
+/// The platform and the file of `[PLATFORM=]FILE`. A file with that whole name is meant by it.
+fn split(text: &str) -> (Option<Platform>, &str) {
+    match text.split_once('=') {
+        Some((platform, file)) if !Path::new(text).exists() => match Platform::parse(platform) {
+            Some(platform) => (Some(platform), file),
+            None => (None, text),
+        },
+        _ => (None, text),
+    }
+}
+
 impl CommonFlags {
     /// Signs every reference with `work`, one after the other, and says what became of it.
     fn run(
         &self,
+        predicates: &[&Path],
         work: impl AsyncFn(&Signer, Request<'_>) -> Result<Signed, crate::sign::Error>,
     ) -> Result<Outcome, UsageError> {
         self.compatible.honour()?;
@@ -277,9 +290,18 @@ impl CommonFlags {
                 expected: "signatures are written to one repository (name only one)",
             });
         }
+        if let Some(repository) = question.scope.signature_repositories.first() {
+            say("note", &format!("signatures are written to {repository}"));
+        }
         for target in &self.output {
             if let Target::Json(Some(path)) = target {
                 check_place("--output", path)?;
+                let registry = &self.place.registry;
+                let read = [&self.cacert, &registry.authfile, &registry.registry_cacert];
+                let read = read.into_iter().flatten().map(PathBuf::as_path);
+                let read = read.chain(self.who.files(&self.services));
+                let read: Vec<_> = read.chain(predicates.iter().copied()).collect();
+                keep_apart("--output", path, &read)?;
             }
         }
         let plan = self.who.plan(&self.services, &limits)?;
@@ -301,7 +323,7 @@ impl CommonFlags {
             .enable_all()
             .build()
             .map_err(UsageError::Runtime)?;
-        let mut done = Vec::new();
+        let (mut done, mut failed) = (Vec::new(), Vec::new());
         let outcome = runtime.block_on(async {
             let deadline = Deadline::after(registry.timeout);
             let logs = self.services.logs();
@@ -313,8 +335,12 @@ impl CommonFlags {
                 match work(&signer, request).await {
                     Ok(signed) => done.push(signed),
                     Err(error) => {
-                        let failed = Failed::from(error);
-                        worst = worse(worst, failed.outcome()?);
+                        failed.push(NotSigned {
+                            reference: reference.to_string(),
+                            code: error.code(),
+                            reason: error.to_string(),
+                        });
+                        worst = worse(worst, Failed::from(error).outcome()?);
                     }
                 }
             }
@@ -324,7 +350,7 @@ impl CommonFlags {
             Ok(outcome) => outcome,
             Err(failed) => failed.outcome()?,
         };
-        self.write(&done, outcome)
+        self.write(&done, &failed, outcome)
     }
 
     fn request<'a>(
@@ -372,7 +398,12 @@ impl CommonFlags {
     }
 
     /// The list of what has its signatures now goes to stdout, everything else to stderr.
-    fn write(&self, signed: &[Signed], outcome: Outcome) -> Result<Outcome, UsageError> {
+    fn write(
+        &self,
+        signed: &[Signed],
+        failed: &[NotSigned],
+        outcome: Outcome,
+    ) -> Result<Outcome, UsageError> {
         let mut outcome = outcome;
         for piece in signed.iter().flat_map(|image| &image.pieces) {
             if let State::Failed(error) = &piece.state {
@@ -385,7 +416,7 @@ impl CommonFlags {
             if let Target::Json(file) = target {
                 json.clear();
                 // Writing to memory does not fail.
-                drop(signed_json(signed, &mut json));
+                drop(signed_json(signed, failed, &mut json));
                 match file {
                     Some(path) => write_whole("--output", path, &json)?,
                     None => stdout_json = true,

@@ -1,7 +1,6 @@
 //! `scgate sign-blob` and `scgate attest-blob`: bundles for files, several at once under one
 //! certificate.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 use std::path::PathBuf;
@@ -12,6 +11,7 @@ use crate::cli::UsageError;
 use crate::cli::answer::write_data;
 use crate::cli::failed::Failed;
 use crate::cli::files::check_place;
+use crate::cli::files::keep_apart;
 use crate::cli::files::read_file;
 use crate::cli::files::show;
 use crate::cli::files::write_whole;
@@ -98,11 +98,11 @@ struct CommonFlags {
 
 impl SignBlob {
     pub(super) fn run(&self) -> Result<Outcome, UsageError> {
-        self.common.run(async |signer, _, file, deadline| {
+        self.common.run(None, async |signer, name, file, deadline| {
             let Blob::Bytes(bytes) = &file else {
                 return Err(Failed::Usage(UsageError::Value {
                     flag: "FILE",
-                    value: String::new(),
+                    value: printable(name),
                     expected: "a signature is over the file itself (name the file, not its digest)",
                 }));
             };
@@ -117,19 +117,22 @@ impl AttestBlob {
             Ok(predicate) => predicate,
             Err(failed) => return failed.outcome(),
         };
-        self.common.run(async |signer, name, file, deadline| {
-            let digest = match file.artifact() {
-                Artifact::Bytes(bytes) => Digest::sha256(bytes),
-                Artifact::Digest(digest) => digest,
-            };
-            let base = Path::new(name)
-                .file_name()
-                .map(|name| name.to_string_lossy());
-            let name = base.unwrap_or_default();
-            Ok(signer
-                .attest_file(&name, digest, &predicate, deadline)
-                .await?)
-        })
+        self.common.run(
+            Some(&self.predicate),
+            async |signer, name, file, deadline| {
+                let digest = match file.artifact() {
+                    Artifact::Bytes(bytes) => Digest::sha256(bytes),
+                    Artifact::Digest(digest) => digest,
+                };
+                let base = Path::new(name)
+                    .file_name()
+                    .map(|name| name.to_string_lossy());
+                let name = base.unwrap_or_default();
+                Ok(signer
+                    .attest_file(&name, digest, &predicate, deadline)
+                    .await?)
+            },
+        )
     }
 
     fn predicate(&self) -> Result<Predicate, Failed> {
@@ -145,6 +148,7 @@ impl CommonFlags {
     /// Makes a bundle for each file with `work`, and writes it.
     fn run(
         &self,
+        more: Option<&Path>,
         work: impl AsyncFn(&Signer, &str, Blob, Deadline) -> Result<FileBundle, Failed>,
     ) -> Result<Outcome, UsageError> {
         self.compatible.honour()?;
@@ -155,7 +159,14 @@ impl CommonFlags {
             });
         }
         let limits = Limits::default();
-        let places = self.places()?;
+        let places = self.places(more)?;
+        if self.who.takes_stdin() && self.files.iter().any(|file| file == "-") {
+            return Err(UsageError::Value {
+                flag: "--identity-token",
+                value: "-".to_owned(),
+                expected: "stdin is the file to sign (give the token by a file)",
+            });
+        }
         let plan = self.who.plan(&self.services, &limits)?;
         if self.network.offline && plan.needs_network() {
             return Err(UsageError::Offline {
@@ -190,7 +201,7 @@ impl CommonFlags {
     }
 
     /// Where the bundles go, each to a place of its own.
-    fn places(&self) -> Result<Vec<PathBuf>, UsageError> {
+    fn places(&self, more: Option<&Path>) -> Result<Vec<PathBuf>, UsageError> {
         let places: Vec<PathBuf> = match (&self.bundle, self.files.as_slice()) {
             (Some(place), [_]) => vec![place.clone()],
             (Some(place), _) => {
@@ -216,17 +227,14 @@ impl CommonFlags {
                 files.iter().map(beside).collect()
             }
         };
-        let mut seen = BTreeSet::new();
-        for place in &places {
+        let read = self.who.files(&self.services).into_iter();
+        let read = read.chain(self.files.iter().map(Path::new)).chain(more);
+        let read: Vec<_> = read.chain(self.network.cacert.as_deref()).collect();
+        for (at, place) in places.iter().enumerate() {
             check_place("--bundle", place)?;
-            let is_file = self.files.iter().any(|file| Path::new(file) == place);
-            if is_file || !seen.insert(place) {
-                return Err(UsageError::Value {
-                    flag: "--bundle",
-                    value: printable(&place.to_string_lossy()),
-                    expected: "another file has that place (name each file once)",
-                });
-            }
+            keep_apart("--bundle", place, &read)?;
+            let earlier: Vec<_> = places.iter().take(at).map(PathBuf::as_path).collect();
+            keep_apart("--bundle", place, &earlier)?;
         }
         Ok(places)
     }

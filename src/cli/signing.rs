@@ -4,6 +4,7 @@
 //! Which identity is about to stand in a public log is said before it does. Whether it may sign is
 //! decided from the token itself; no variable decides it.
 
+use core::fmt;
 use core::time::Duration;
 use std::env;
 use std::io;
@@ -15,6 +16,7 @@ use std::time::SystemTime;
 
 use crate::cli::UsageError;
 use crate::cli::failed::Failed;
+use crate::cli::files::read_bounded;
 use crate::cli::files::read_file;
 use crate::cli::files::show;
 use crate::cli::files::take;
@@ -69,7 +71,7 @@ pub(super) struct WhoFlags {
     /// A file with an identity token, `-` for stdin, or the token itself, which other users of this
     /// machine can then see.
     #[arg(long, value_name = "FILE|-|TOKEN", conflicts_with = "key")]
-    identity_token: Option<String>,
+    identity_token: Option<Given>,
 
     /// Which provider gives the token, instead of the first that is here.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["key", "identity_token"])]
@@ -116,6 +118,22 @@ pub(super) struct WhoFlags {
     /// public instance does.
     #[arg(long, value_name = "NAME", conflicts_with = "key")]
     certificate_identity: Option<String>,
+}
+
+/// A token, or where it is: what stands there may be a secret, and is not shown.
+#[derive(Clone)]
+struct Given(String);
+
+impl From<String> for Given {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Given(***)")
+    }
 }
 
 /// Which services take part.
@@ -197,6 +215,31 @@ enum Asked {
 }
 
 impl WhoFlags {
+    /// Whether the token comes by stdin.
+    pub(super) fn takes_stdin(&self) -> bool {
+        self.identity_token
+            .as_ref()
+            .is_some_and(|given| given.0 == "-")
+    }
+
+    /// The files that the flags name and that are read, those of the services too.
+    pub(super) fn files<'a>(&'a self, services: &'a ServiceFlags) -> Vec<&'a Path> {
+        let token = self
+            .identity_token
+            .as_ref()
+            .map(|given| Path::new(&given.0));
+        let named = [
+            &self.key,
+            &self.key_password_file,
+            &self.spiffe_token,
+            &services.signing_config,
+            &services.tuf_root,
+            &services.trusted_root,
+        ];
+        let named = named.into_iter().flatten().map(PathBuf::as_path);
+        named.chain(token).collect()
+    }
+
     /// Reads what the flags name. No request is made.
     pub(super) fn plan<'a>(
         &'a self,
@@ -597,17 +640,22 @@ impl Again {
 }
 
 /// A token that is given: by a file, by stdin, or itself.
-fn given(text: &str) -> Result<Token, Failed> {
+fn given(given: &Given) -> Result<Token, Failed> {
+    let text = given.0.as_str();
+    let path = Path::new(text);
     let read = if text == "-" {
-        take(io::stdin().lock(), MAX_TOKEN).map_err(|source| UsageError::File {
-            flag: "--identity-token",
-            path: "-".to_owned(),
-            source,
-        })?
-    } else if text.split('.').count() == 3 && !Path::new(text).exists() {
-        text.as_bytes().to_vec()
+        take(io::stdin().lock(), MAX_TOKEN).ok()
+    } else if text.split('.').count() == 3 && !path.exists() {
+        Some(text.as_bytes().to_vec())
     } else {
-        read_file("--identity-token", Path::new(text), MAX_TOKEN)?
+        read_bounded(path, MAX_TOKEN).ok()
+    };
+    // What was given may be a token with a mistake in it, and is not told.
+    let Some(read) = read.filter(|read| read.len() <= MAX_TOKEN) else {
+        return Err(Failed::Usage(UsageError::Missing {
+            what: "what `--identity-token` names is neither a file that can be read nor a token",
+            remedy: "a file with the token, or `-` for stdin",
+        }));
     };
     let text = String::from_utf8_lossy(&read);
     Ok(Token::parse(&text)?)

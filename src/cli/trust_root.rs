@@ -10,7 +10,6 @@ mod pin;
 mod show;
 
 use core::time::Duration;
-use std::path::Path;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -132,17 +131,4 @@ pub(super) fn refused(error: tuf::Error) -> Result<Outcome, UsageError> {
     };
     say("error", &error.to_string());
     Ok(outcome)
-}
-
-/// Refuses an output that is one of the files that are read, by whatever path.
-fn keep_apart(flag: &'static str, output: &Path, inputs: &[&Path]) -> Result<(), UsageError> {
-    let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if inputs.iter().any(|input| place(input) == place(output)) {
-        return Err(UsageError::Value {
-            flag,
-            value: crate::cli::files::show(output),
-            expected: "another flag names the same file (name another)",
-        });
-    }
-    Ok(())
 }

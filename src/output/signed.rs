@@ -7,6 +7,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use crate::model::DenyCode;
 use crate::model::Digest;
 use crate::output::explain;
 use crate::output::text;
@@ -21,12 +22,23 @@ use crate::verify::Signer;
 /// The version that a document states.
 const VERSION: u32 = 1;
 
+/// A reference about which nothing was written, and why.
+#[derive(Clone, Debug)]
+pub struct NotSigned {
+    /// What was to be signed.
+    pub reference: String,
+    /// The reason.
+    pub code: DenyCode,
+    /// The same in words.
+    pub reason: String,
+}
+
 /// Writes what became of each piece of evidence, as one JSON document about all images.
 ///
 /// # Errors
 ///
 /// What the writer gives.
-pub fn signed_json(signed: &[Signed], to: &mut dyn Write) -> io::Result<()> {
+pub fn signed_json(signed: &[Signed], failed: &[NotSigned], to: &mut dyn Write) -> io::Result<()> {
     let document = Document {
         version: VERSION,
         tool: Tool {
@@ -34,6 +46,7 @@ pub fn signed_json(signed: &[Signed], to: &mut dyn Write) -> io::Result<()> {
             version: env!("CARGO_PKG_VERSION"),
         },
         images: signed.iter().map(Image::of).collect(),
+        failed: failed.iter().map(Failure::of).collect(),
     };
     let document = serde_json::to_string_pretty(&document)?;
     writeln!(to, "{}", text::json(&document))
@@ -93,10 +106,32 @@ const fn name(state: &State) -> &'static str {
 }
 
 #[derive(Serialize)]
-struct Document {
+struct Document<'a> {
     version: u32,
     tool: Tool,
     images: Vec<Image>,
+    /// Nothing was written about these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<Failure<'a>>,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    reference: &'a str,
+    code: &'static str,
+    reason: &'a str,
+    remedy: &'static str,
+}
+
+impl<'a> Failure<'a> {
+    fn of(failed: &'a NotSigned) -> Self {
+        Self {
+            reference: &failed.reference,
+            code: failed.code.name(),
+            reason: &failed.reason,
+            remedy: explain::remedy(failed.code),
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -5,6 +5,7 @@
 //! the registry does not have it; anything else that is no list is a gap.
 
 use std::collections::HashSet;
+use std::sync::PoisonError;
 
 use reqwest::Url;
 use reqwest::header;
@@ -21,6 +22,7 @@ use crate::model::media_type;
 use crate::registry::Asked;
 use crate::registry::Candidate;
 use crate::registry::Error;
+use crate::registry::FallbackTerm;
 use crate::registry::Listing;
 use crate::registry::RawManifest;
 use crate::registry::Rule;
@@ -43,6 +45,8 @@ use crate::transport::Reply;
 pub(super) struct Api {
     pub(super) found: Vec<Descriptor>,
     pub(super) gap: Option<Error>,
+    /// Whether the registry has it: a list came.
+    supported: bool,
     /// An answer that means "not supported" only where the fallback tag holds a list.
     doubt: Option<Error>,
     /// Whether it answered with a list, be it empty.
@@ -73,22 +77,47 @@ impl Remote {
     ) -> Listing {
         let digest = image.digest();
         let has = |way| search.ways.contains(&way);
-        let (api, fallback, signature, attestation) = tokio::join!(
-            async {
-                if has(Way::ReferrersApi) {
+        let read_api = async {
+            match has(Way::ReferrersApi) {
+                true => {
                     let access = Access::Pull;
                     self.referrers(repository, &digest, access, deadline).await
-                } else {
-                    Api::default()
                 }
-            },
-            async {
-                if has(Way::FallbackTag) {
-                    self.fallback(repository, &digest, search, deadline).await
-                } else {
-                    Fallback::None
+                false => Api::default(),
+            }
+        };
+        let read_fallback = async {
+            match has(Way::FallbackTag) {
+                true => self.fallback(repository, &digest, search, deadline).await,
+                false => Fallback::None,
+            }
+        };
+        let read_lists = async {
+            match search.fallback {
+                FallbackTerm::Always => tokio::join!(read_api, read_fallback),
+                FallbackTerm::WithoutApi => {
+                    let api = match self.is_without_api(repository) {
+                        true => Api::default(),
+                        false => read_api.await,
+                    };
+                    // Of a repository that is there: the image is in it.
+                    let is_plain =
+                        has(Way::ReferrersApi) && api.gap.is_none() && api.doubt.is_none();
+                    if !api.supported && is_plain && repository == image.repository() {
+                        let without = &self.without_api;
+                        let mut without = without.lock().unwrap_or_else(PoisonError::into_inner);
+                        without.insert(repository.clone());
+                    }
+                    let fallback = match api.supported {
+                        true => Fallback::None,
+                        false => read_fallback.await,
+                    };
+                    (api, fallback)
                 }
-            },
+            }
+        };
+        let ((api, fallback), signature, attestation) = tokio::join!(
+            read_lists,
             self.tagged(repository, &digest, search, Way::SignatureTag, deadline),
             self.tagged(repository, &digest, search, Way::AttestationTag, deadline),
         );
@@ -130,6 +159,13 @@ impl Remote {
         listing.gaps = gaps;
         let asked = Asked::of(repository, What::Referrers(digest));
         listing.unite(&asked, &self.limits)
+    }
+
+    /// Whether a repository is known not to have the referrers API.
+    pub(super) fn is_without_api(&self, repository: &Repository) -> bool {
+        let without = &self.without_api;
+        let without = without.lock().unwrap_or_else(PoisonError::into_inner);
+        without.contains(repository)
     }
 
     /// The manifest under the tag of a way, if there is one.
@@ -230,6 +266,7 @@ impl Remote {
                     return api;
                 }
                 Ok(Some(page)) => {
+                    api.supported = true;
                     api.is_there = true;
                     api.found.extend(page.found);
                     if api.found.len() > self.limits.referrers {

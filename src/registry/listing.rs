@@ -107,6 +107,19 @@ pub struct Search {
     /// What stands before `sha256-` in the tags of signatures and attestations (cosign's
     /// `--attachment-tag-prefix`).
     pub tag_prefix: String,
+    /// When the fallback tag is read.
+    pub fallback: FallbackTerm,
+}
+
+/// When the fallback tag is read.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum FallbackTerm {
+    /// Always: an older client may have written it where the API is by now.
+    #[default]
+    Always,
+    /// Where the registry has no referrers API. For whoever looks for what it wrote itself, and
+    /// loses nothing by not finding it.
+    WithoutApi,
 }
 
 impl Default for Search {
@@ -115,6 +128,7 @@ impl Default for Search {
         Self {
             ways: Way::ALL.into(),
             tag_prefix: String::new(),
+            fallback: FallbackTerm::Always,
         }
     }
 }

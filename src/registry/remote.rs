@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -100,6 +101,8 @@ pub struct Remote {
     pub(super) writes: Writes,
     /// Which of several possible ways to speak to a host was found to work.
     spoken: Mutex<HashMap<String, Tls>>,
+    /// The repositories whose referrers API answered 404.
+    pub(super) without_api: Mutex<HashSet<Repository>>,
 }
 
 impl Remote {
@@ -119,6 +122,7 @@ impl Remote {
             session: Session::default(),
             writes: Writes::default(),
             spoken: Mutex::default(),
+            without_api: Mutex::default(),
         }
     }
 

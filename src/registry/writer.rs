@@ -341,7 +341,13 @@ impl Writer<'_> {
 
     fn has_api(&self, repository: &Repository) -> Option<bool> {
         let apis = self.apis.lock().unwrap_or_else(PoisonError::into_inner);
-        apis.get(repository).copied()
+        let known = apis.get(repository).copied();
+        // Whoever looked before writing may have found out.
+        let looked = match self.to {
+            Place::Layout(_) => false,
+            Place::Remote(remote) => remote.is_without_api(repository),
+        };
+        known.or(looked.then_some(false))
     }
 
     fn learn_api(&self, repository: &Repository, has_api: bool) {

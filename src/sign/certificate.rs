@@ -113,7 +113,7 @@ impl Signer {
                 (true, Some(renew)) => {
                     let renewed = renew(deadline).await?;
                     let (was, is) = (token.claimed()?, renewed.claimed()?);
-                    if was != is {
+                    if was != is || token.build() != renewed.build() {
                         return Err(Error::Renewed {
                             was: was.to_string(),
                             is: is.to_string(),

@@ -157,6 +157,9 @@ pub enum Error {
         /// What it is.
         is: Digest,
     },
+    /// The token names nobody.
+    #[error("the token names nobody")]
+    Nameless,
     /// No service would state when it was signed, without which a certificate proves nothing. The
     /// operator can name one.
     #[error(
@@ -194,6 +197,7 @@ impl Error {
             Self::FulcioMissing | Self::RootMissing => DenyCode::ServiceRefused,
             Self::LogUnknown { .. } => DenyCode::LogUnknown,
             Self::StampUnknown { .. } => DenyCode::TimestampUntrusted,
+            Self::Nameless => DenyCode::TokenMalformed,
             Self::TimeMissing => DenyCode::TimeMissing,
             Self::Policy(_) => DenyCode::Internal,
             Self::PlatformMissing { .. } => DenyCode::PlatformMissing,

@@ -11,6 +11,7 @@ use crate::admit::Gate;
 use crate::admit::Scope;
 use crate::admit::Thoroughness;
 use crate::admit::Trusted;
+use crate::model::Claim;
 use crate::model::Digest;
 use crate::model::Outcome;
 use crate::model::Pinned;
@@ -24,6 +25,7 @@ use crate::policy::Policy;
 use crate::policy::Rules;
 use crate::policy::SignedTimestamp;
 use crate::policy::Who;
+use crate::registry::FallbackTerm;
 use crate::registry::Search;
 use crate::registry::Source;
 use crate::registry::Way;
@@ -31,12 +33,19 @@ use crate::sign::Error;
 use crate::sign::Format;
 use crate::sign::Signer;
 use crate::transport::Deadline;
+use crate::verify::Layout;
 use crate::verify::VerifiedSignature;
 
 /// Who signs, as existing evidence is compared with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Author {
-    Certificate { san: San, issuer: String },
+    Certificate {
+        san: San,
+        issuer: String,
+        /// What else the certificate will say: a signature by another repository, ref or event may
+        /// have the same name, and is another one.
+        build: Vec<(Claim, String)>,
+    },
     Key(Digest),
 }
 
@@ -80,7 +89,9 @@ impl Signer {
             .await;
         let kept = found.findings.into_iter().find_map(|finding| {
             let proof = finding.proof.ok()?;
-            let is_it = gate.policy().accepts(&proof).is_ok() && is_same(&proof, wanted);
+            let is_it = is_of(&proof, format)
+                && gate.policy().accepts(&proof).is_ok()
+                && is_same(&proof, wanted);
             is_it.then_some((finding.holder, proof))
         });
         if kept.is_some() {
@@ -107,12 +118,17 @@ impl Signer {
     ) -> Result<Gate, Error> {
         let who = match who {
             Author::Key(key) => Who::Key(*key),
-            Author::Certificate { san, issuer } => Who::Keyless {
-                root: self.root.as_ref().ok_or(Error::RootMissing)?.id(),
-                issuer: Pattern::exact(issuer).map_err(|_| Error::RootMissing)?,
-                subject: Pattern::exact(san.value()).map_err(|_| Error::RootMissing)?,
-                claims: Vec::new(),
-            },
+            Author::Certificate { san, issuer, build } => {
+                let exact = |text: &str| Pattern::exact(text).map_err(|_| Error::Nameless);
+                let claims = build.iter();
+                let claims = claims.map(|(claim, value)| Ok::<_, Error>((*claim, exact(value)?)));
+                Who::Keyless {
+                    root: self.root.as_ref().ok_or(Error::RootMissing)?.id(),
+                    issuer: exact(issuer)?,
+                    subject: exact(san.value())?,
+                    claims: claims.collect::<Result<_, _>>()?,
+                }
+            }
         };
         let (demand, annotations) = match wanted {
             Wanted::Signature(annotations) => {
@@ -149,6 +165,7 @@ impl Signer {
                 (Format::Legacy, Wanted::Statement { .. }) => BTreeSet::from([Way::AttestationTag]),
             },
             tag_prefix: place.tag_prefix.to_owned(),
+            fallback: FallbackTerm::WithoutApi,
         };
         let scope = Scope {
             thoroughness: match wanted {
@@ -164,6 +181,16 @@ impl Signer {
         };
         let (terms, limits) = (self.terms, self.limits.clone());
         Ok(Gate::new(policy, trusted, terms, scope, limits))
+    }
+}
+
+/// Whether evidence has the layout that is asked for: what cosign's experimental layout lists beside
+/// bundles is none.
+const fn is_of(proof: &VerifiedSignature, format: Format) -> bool {
+    match (format, proof.layout()) {
+        (Format::Bundle, layout) => layout.is_bundle(),
+        (Format::Legacy, Layout::LegacyAttestation | Layout::LegacySignature) => true,
+        (Format::Legacy, _) => false,
     }
 }
 

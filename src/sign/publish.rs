@@ -16,6 +16,7 @@ use crate::registry::Search;
 use crate::registry::Way;
 use crate::registry::Writer;
 use crate::sign::bundle;
+use crate::sign::existing::Place;
 use crate::sign::make::Made;
 use crate::sign::make::layer_type;
 use crate::sign::walk::Target;
@@ -26,6 +27,34 @@ use crate::verify::Layout;
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// Its content.
 const EMPTY_CONFIG: &[u8] = b"{}";
+
+/// Begins an upload, so that a registry that may not be written to says so before anything stands in
+/// a log. It is that of what every bundle needs, asked for as something that may be there already;
+/// nothing is sent.
+pub(super) async fn prepare(
+    writer: &Writer<'_>,
+    repository: &Repository,
+) -> Result<(), registry::Error> {
+    let empty = Digest::sha256(EMPTY_CONFIG);
+    let begun = writer.mount(repository, &empty, repository);
+    begun.await.map(drop)
+}
+
+/// Reads back what a piece of evidence is made of. A registry that took it and has it not has not
+/// taken it.
+pub(super) async fn read_back(place: Place<'_>, made: &Made) -> Result<(), registry::Error> {
+    let size = u64::try_from(made.bytes.len()).unwrap_or(u64::MAX);
+    let kind = layer_type(made.proof.layout()).to_owned();
+    let descriptor = Descriptor::new(kind, Digest::sha256(&made.bytes), size);
+    // Equal digest and size are equal bytes, which is what this looks at.
+    let read = place.source.blob(
+        place.repository,
+        &descriptor,
+        made.bytes.len(),
+        place.deadline,
+    );
+    read.await.map(drop)
+}
 
 /// Pushes a bundle as a manifest that refers to what it is about, and gives that manifest's digest.
 pub(super) async fn bundle(

@@ -9,6 +9,7 @@ use crate::cli::Outcome;
 use crate::cli::UsageError;
 use crate::cli::answer::write_data;
 use crate::cli::files::check_place;
+use crate::cli::files::keep_apart;
 use crate::cli::files::read_file;
 use crate::cli::files::show;
 use crate::cli::files::write_whole;
@@ -99,11 +100,11 @@ impl Fetch {
         let mut read: Vec<&Path> = Vec::new();
         read.extend(self.root.as_deref());
         read.extend(self.network.cacert.as_deref());
-        trust_root::keep_apart("--output", &self.output, &read)?;
+        keep_apart("--output", &self.output, &read)?;
         if let Some(path) = &self.signing_config {
             check_place("--signing-config", path)?;
             read.push(&self.output);
-            trust_root::keep_apart("--signing-config", path, &read)?;
+            keep_apart("--signing-config", path, &read)?;
         }
         // What is no trusted root was not meant to be overwritten by one.
         match self.output.exists() {

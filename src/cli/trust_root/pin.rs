@@ -6,6 +6,7 @@ use crate::cli::Outcome;
 use crate::cli::UsageError;
 use crate::cli::answer::write_data;
 use crate::cli::files::check_place;
+use crate::cli::files::keep_apart;
 use crate::cli::files::show;
 use crate::cli::files::write_whole;
 use crate::cli::network::NetworkFlags;
@@ -70,7 +71,7 @@ impl Pin {
         }
         check_place("--output", output)?;
         if let Some(path) = &self.network.cacert {
-            trust_root::keep_apart("--output", output, &[path])?;
+            keep_apart("--output", output, &[path])?;
         }
         let mirror = Mirror::parse(mirror)?;
         let transport = self.network.transport(mirror.host_and_port())?;

@@ -32,7 +32,7 @@ use crate::registry::writer::pause;
 use crate::transport::Deadline;
 
 /// How old what was looked at may be when it is written over. Whoever was suspended looks again.
-const FRESH: Duration = Duration::from_millis(30);
+const FRESH: Duration = Duration::from_millis(50);
 /// The least pause before each look among others.
 const PAUSE: Duration = Duration::from_millis(35);
 /// How much longer a pause may be.

@@ -4,6 +4,7 @@ use core::fmt;
 
 use serde_json::Value;
 
+use crate::model::Claim;
 use crate::model::San;
 use crate::model::printable;
 use crate::services::Error;
@@ -18,6 +19,29 @@ const BUILDKITE: &str = "https://agent.buildkite.com";
 const CIRCLECI: &str = "https://oidc.circleci.com/org/";
 /// Sigstore's own issuer for people, which stands for the one that it asked itself.
 const DEX: &str = "https://oauth2.sigstore.dev/auth";
+
+/// From which claims Fulcio makes what a certificate says about a build (fulcio `docs/oid-info.md`).
+const GITHUB_BUILD: &[(Claim, &str)] = &[
+    (Claim::RunnerEnvironment, "runner_environment"),
+    (Claim::SourceRepositoryUri, "repository"),
+    (Claim::SourceRepositoryDigest, "sha"),
+    (Claim::SourceRepositoryRef, "ref"),
+    (Claim::SourceRepositoryIdentifier, "repository_id"),
+    (Claim::BuildTrigger, "event_name"),
+    (Claim::DeploymentEnvironment, "environment"),
+];
+const GITLAB_BUILD: &[(Claim, &str)] = &[
+    (Claim::RunnerEnvironment, "runner_environment"),
+    (Claim::SourceRepositoryUri, "project_path"),
+    (Claim::SourceRepositoryDigest, "sha"),
+    (Claim::SourceRepositoryIdentifier, "project_id"),
+    (Claim::BuildTrigger, "pipeline_source"),
+    (Claim::DeploymentEnvironment, "environment"),
+];
+const BUILDKITE_BUILD: &[(Claim, &str)] = &[
+    (Claim::SourceRepositoryDigest, "build_commit"),
+    (Claim::BuildTrigger, "build_source"),
+];
 
 /// The kind of an issuer, as far as the token tells it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -126,6 +150,27 @@ impl Token {
             issuer: self.vouching(),
             name: San::Uri(name.unwrap_or_else(subject)),
         })
+    }
+
+    /// What the certificate will say about the build, as far as the claims tell it: what a policy may
+    /// ask for besides the name. Nothing of it is different when the same job runs once more.
+    #[must_use]
+    pub fn build(&self) -> Vec<(Claim, String)> {
+        let server = self.issuer().strip_suffix(GITHUB_SERVER);
+        let (server, names) = match self.kind() {
+            Kind::Github => (server.unwrap_or("https://github.com"), GITHUB_BUILD),
+            Kind::Gitlab => (GITLAB, GITLAB_BUILD),
+            Kind::Buildkite => ("", BUILDKITE_BUILD),
+            Kind::CircleCi | Kind::Kubernetes | Kind::Other | Kind::Spiffe => return Vec::new(),
+        };
+        let said = names.iter().filter_map(|(claim, name)| {
+            let value = self.claim(name)?;
+            Some(match claim {
+                Claim::SourceRepositoryUri => (*claim, format!("{server}/{value}")),
+                _ => (*claim, value.to_owned()),
+            })
+        });
+        said.collect()
     }
 
     /// `https://kubernetes.io/namespaces/NAMESPACE/serviceaccounts/NAME`.

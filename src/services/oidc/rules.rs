@@ -202,7 +202,8 @@ fn buildkite(token: &Token) -> Option<Ref> {
         Some(Ref {
             claim,
             value: format!("refs/{kind}/{name}"),
-            is_proposed: false,
+            // Buildkite writes a fork's branch as `OWNER:BRANCH`; git allows no colon in a name.
+            is_proposed: name.contains(':'),
         })
     };
     named("build_tag", "tags").or_else(|| named("build_branch", "heads"))

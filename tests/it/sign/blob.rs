@@ -80,3 +80,73 @@ async fn a_statement_about_a_file_needs_only_its_digest() {
         .exits(0);
     world.end().await;
 }
+
+/// No output is one of the files that are read, by whatever path.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_is_read_is_written_over() {
+    let world = World::open().await;
+    let path = |name: &str| world.dir.path().join(name);
+    fs::write(path("file"), "file").unwrap();
+    fs::write(path("predicate"), "text").unwrap();
+    std::os::unix::fs::symlink(path("file"), path("link")).unwrap();
+    fs::hard_link(path("token"), path("hard")).unwrap();
+    let reference = world.reference();
+    for words in [
+        &["sign-blob", "file", "--bundle=./file"][..],
+        &["sign-blob", "file", "--bundle=link"],
+        &["sign-blob", "file", "--bundle=token"],
+        &["sign-blob", "file", "--bundle=hard"],
+        &["sign-blob", "file", "--bundle=root.json"],
+        &["sign-blob", "file", "--bundle=services.json"],
+        &["sign-blob", "file", "./file"],
+        &[
+            "attest-blob",
+            "--predicate=predicate",
+            "file",
+            "--bundle=predicate",
+        ],
+        &[
+            "attest",
+            "--predicate=predicate",
+            "-ojson=predicate",
+            &reference,
+        ],
+        &["sign", "-ojson=root.json", &reference],
+    ] {
+        let said = world.signs(words).exits(2);
+        said.complains("the same file");
+    }
+    assert_eq!(world.sandbox.requests().len(), 0);
+    assert_eq!(fs::read(path("file")).unwrap(), b"file");
+    world
+        .signs(&["sign-blob", "file", "--bundle=other"])
+        .exits(0);
+    world.end().await;
+}
+
+/// stdin is one thing, and what looks like a token with a mistake is not repeated.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_neither_signed_nor_shown() {
+    let world = World::open().await;
+    let token = fs::read(world.dir.path().join("token")).unwrap();
+    let sign = |token: &str| {
+        scgate([
+            "sign-blob",
+            "--signing-config=services.json",
+            "--trusted-root=root.json",
+        ])
+        .and(["-", "--bundle=bundle", "--identity-token", token])
+        .within(world.dir.path())
+    };
+    sign("-")
+        .stdin(&token)
+        .exits(2)
+        .complains("stdin is the file");
+    let said = sign("ghs_SECRETsecretSECRET").stdin(b"x").exits(2);
+    assert!(!said.stderr.contains("SECRET"), "{said}");
+    let cut = format!("{}.x", String::from_utf8(token).unwrap());
+    let said = sign(&cut).stdin(b"x").exits(2);
+    assert!(!said.stderr.contains("eyJ"), "{said}");
+    sign("token").stdin(b"x").exits(0);
+    world.end().await;
+}
