@@ -86,10 +86,18 @@ impl Rules {
         // Whoever allows an event allows what comes with it, and no more than that.
         let is_pull = is_named && event.starts_with("pull_request");
         for claim in ["head_ref", "base_ref"] {
-            // Only runs for pull requests have them.
-            if let Some(value) = token.claim(claim).filter(|_| !is_pull) {
-                return Err(forbidden(claim, value, "which only pull requests have"));
+            // Only runs for pull requests have them. What is no text is something, too.
+            let value = token.claims.get(claim).filter(|_| !is_pull);
+            let value = value.filter(|value| !value.is_null() && value.as_str() != Some(""));
+            if let Some(value) = value {
+                let shown = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                return Err(forbidden(claim, &shown, "which only pull requests have"));
             }
+        }
+        if !git_ref.starts_with("refs/") {
+            return Err(forbidden("ref", git_ref, "which is no ref (`refs/…`)"));
         }
         Ok(Ref {
             claim: "ref",

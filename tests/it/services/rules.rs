@@ -94,6 +94,10 @@ fn of_github_only_what_members_cause_may_sign() {
         ),
         (json!({ "head_ref": "", "base_ref": "main" }), "base_ref"),
         (json!({ "head_ref": "", "base_ref": "" }), "ok"),
+        (json!({ "head_ref": ["evil"] }), "head_ref"),
+        (json!({ "base_ref": true }), "base_ref"),
+        (json!({ "ref": "main" }), "ref"),
+        (json!({ "ref": "Refs/pull/1/merge" }), "ref"),
     ] {
         assert_eq!(
             told(&Rules::default(), &github(claims.clone())),
@@ -304,4 +308,12 @@ fn others_have_no_event() {
         assert_eq!(told(&any, &token), of_any, "{token:?}");
         assert_eq!(told(&main, &token), of_main, "{token:?}");
     }
+}
+
+/// Buildkite writes a fork's branch with its owner in front.
+#[test]
+fn a_fork_at_buildkite_does_not_sign() {
+    let branch = |name: &str| token(Issuer::Buildkite, json!({ "build_branch": name }));
+    assert_eq!(told(&rules(&[], &[]), &branch("main")), "ok");
+    assert_eq!(told(&rules(&[], &[]), &branch("evil:main")), "build_branch");
 }
