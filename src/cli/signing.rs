@@ -22,6 +22,7 @@ use crate::cli::files::show;
 use crate::cli::files::take;
 use crate::cli::say;
 use crate::cli::trust::Embedded;
+use crate::cli::trust::key_scheme;
 use crate::cli::trust::read_root;
 use crate::model::Limits;
 use crate::model::Timestamp;
@@ -272,16 +273,9 @@ impl WhoFlags {
         let Some(path) = &self.key else {
             return Ok(None);
         };
-        let text = path.to_string_lossy();
-        let scheme = text
-            .split_once("://")
-            .map(|(scheme, _)| format!("{scheme}://"))
-            .or_else(|| text.starts_with("pkcs11:").then(|| "pkcs11:".to_owned()));
-        if let Some(scheme) = scheme {
-            return Err(UsageError::PrivateKeyScheme {
-                value: show(path),
-                scheme: crate::model::printable(&scheme),
-            });
+        if let Some(scheme) = key_scheme(path) {
+            let value = show(path);
+            return Err(UsageError::PrivateKeyScheme { value, scheme });
         }
         let pem = read_file("--key", path, limits.key_bytes)?;
         let password = match &self.key_password_file {

@@ -302,18 +302,21 @@ impl Embedded {
     }
 }
 
-fn read_key(path: &Path, limits: &Limits) -> Result<ManagedKey, UsageError> {
-    let flag = "--key";
+/// The scheme of a key that is in no file, escaped: a URL, or what cosign reads from hardware.
+pub(super) fn key_scheme(path: &Path) -> Option<String> {
     let text = path.to_string_lossy();
     let scheme = text
         .split_once("://")
         .map(|(scheme, _)| format!("{scheme}://"))
-        .or_else(|| text.starts_with("pkcs11:").then(|| "pkcs11:".to_owned()));
-    if let Some(scheme) = scheme {
-        return Err(UsageError::KeyScheme {
-            value: show(path),
-            scheme: crate::model::printable(&scheme),
-        });
+        .or_else(|| text.starts_with("pkcs11:").then(|| "pkcs11:".to_owned()))?;
+    Some(crate::model::printable(&scheme))
+}
+
+fn read_key(path: &Path, limits: &Limits) -> Result<ManagedKey, UsageError> {
+    let flag = "--key";
+    if let Some(scheme) = key_scheme(path) {
+        let value = show(path);
+        return Err(UsageError::KeyScheme { value, scheme });
     }
     let pem = read_file(flag, path, limits.key_bytes)?;
     ManagedKey::parse(&pem, limits).map_err(|source| UsageError::Key {

@@ -20,14 +20,13 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use aws_lc_rs::signature::KeyPair;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use aws_lc_rs::signature::RsaKeyPair;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::pem::SectionKind;
 
 use crate::model::Digest;
 use crate::model::Exceeded;
 use crate::model::Limits;
+use crate::verify::encoding;
 
 /// What a key of cosign's is called in PEM: before version 2, and since.
 const ENCRYPTED: [&str; 2] = [
@@ -218,7 +217,7 @@ impl SigningKey {
     /// The public key as PEM, with a final newline.
     #[must_use]
     pub fn public_pem(&self) -> String {
-        pem("PUBLIC KEY", &self.spki)
+        encoding::pem_of("PUBLIC KEY", &self.spki)
     }
 
     pub(super) const fn kind(&self) -> Kind {
@@ -252,20 +251,6 @@ impl SigningKey {
 fn spki<K: AsDer<PublicKeyX509Der<'static>>>(key: &K) -> Result<Vec<u8>, KeyError> {
     let der = key.as_der().map_err(|_| KeyError::Backend)?;
     Ok(der.as_ref().to_vec())
-}
-
-/// One PEM block with a final newline (RFC 7468).
-pub(super) fn pem(label: &str, der: &[u8]) -> String {
-    let base64 = STANDARD.encode(der);
-    let mut text = format!("-----BEGIN {label}-----\n");
-    for (at, character) in base64.chars().enumerate() {
-        if at > 0 && at.is_multiple_of(64) {
-            text.push('\n');
-        }
-        text.push(character);
-    }
-    text.push_str(&format!("\n-----END {label}-----\n"));
-    text
 }
 
 /// Why a key cannot sign.

@@ -27,7 +27,6 @@ use crate::sign::Format;
 use crate::sign::Signer;
 use crate::sign::bundle;
 use crate::sign::certificate::Holder;
-use crate::sign::key;
 use crate::sign::key::Kind;
 use crate::sign::payload;
 use crate::transport::Deadline;
@@ -38,6 +37,7 @@ use crate::verify::LogTerm;
 use crate::verify::TimeSource;
 use crate::verify::Trust;
 use crate::verify::VerifiedSignature;
+use crate::verify::encoding;
 use crate::verify::verify;
 
 /// Evidence that verifies, not written anywhere yet.
@@ -79,7 +79,7 @@ struct Logged<'a> {
 
 impl Signer {
     /// Evidence with a statement about a manifest or file, in these layouts, which share signature
-    /// and log entry. The legacy layout needs to know the type of the predicate.
+    /// and log entry.
     pub(super) async fn statement(
         &self,
         holder: &Holder,
@@ -423,7 +423,7 @@ fn annotate(annotations: &mut BTreeMap<String, String>, name: &str, value: Strin
 }
 
 fn pem(der: &[u8]) -> String {
-    key::pem("CERTIFICATE", der)
+    encoding::pem_of("CERTIFICATE", der)
 }
 
 fn bundled(entries: &[Entry]) -> Vec<serde_json::Value> {
