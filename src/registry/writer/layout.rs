@@ -65,6 +65,9 @@ impl Contents {
 impl Layout {
     /// Whether the layout holds a blob: it has one place for all repositories.
     pub(super) fn holds(&self, digest: &Digest) -> Result<Mounted, Error> {
+        // Whoever asks will write, which an archive does not let.
+        let unwritten = |fault| self.unwritten(fault);
+        self.store().directory().map_err(unwritten)?;
         let cap = self.limits().attestation_bytes;
         let found = self.store().read(&name_of(digest), cap);
         match found.map_err(|fault| self.fault(fault))? {
