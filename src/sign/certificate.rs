@@ -173,7 +173,7 @@ impl Signer {
             (None, san) => *san == claimed.name,
         };
         if named && found.issuer == claimed.issuer {
-            return Ok(());
+            return says_build(token, found);
         }
         let subject = self.identity.as_deref();
         Err(Error::CertificateIdentity {
@@ -182,4 +182,22 @@ impl Signer {
             found: Box::new(found.clone()),
         })
     }
+}
+
+/// Whether a certificate says nothing else about the build than the token. What it does not say it
+/// may be too old for.
+fn says_build(token: &Token, found: &Identity) -> Result<(), Error> {
+    for (claim, expected) in token.build() {
+        match found.claims.get(claim) {
+            Some(said) if said != expected => {
+                return Err(Error::CertificateClaim {
+                    claim,
+                    found: printable(said),
+                    expected: printable(&expected),
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

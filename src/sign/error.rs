@@ -1,5 +1,6 @@
 //! Why something was not signed.
 
+use crate::model::Claim;
 use crate::model::DenyCode;
 use crate::model::Digest;
 use crate::model::Exceeded;
@@ -22,6 +23,17 @@ pub enum Error {
     Certificate {
         /// Why not.
         source: verify::Error,
+    },
+    /// The certificate says something else about the build than the token. Whoever runs the authority
+    /// can mend it.
+    #[error("the certificate says that {} is `{found}`, and the token `{expected}`", claim.name())]
+    CertificateClaim {
+        /// About what.
+        claim: Claim,
+        /// What the certificate says, cut and escaped.
+        found: String,
+        /// What the token says, cut and escaped.
+        expected: String,
     },
     /// The certificate names somebody else than the token. Whoever runs the authority can mend it.
     #[error(
@@ -183,6 +195,7 @@ impl Error {
         match self {
             Self::Certificate { source } | Self::Evidence { source, .. } => source.code(),
             Self::CertificateIdentity { .. } | Self::Renewed { .. } => DenyCode::IdentityMismatch,
+            Self::CertificateClaim { .. } => DenyCode::ClaimMismatch,
             Self::CertificateKey => DenyCode::KeyMismatch,
             Self::ChildNotFound { .. } => DenyCode::ChildNotFound,
             Self::Exceeded(_) => DenyCode::LimitExceeded,

@@ -257,6 +257,24 @@ async fn a_token_that_does_not_count_is_refused_before_anybody_is_asked() {
     world.end().await;
 }
 
+/// What a certificate says about the build is what the token says, and not the name alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_with_another_claim_is_refused() {
+    let world = World::open().await;
+    for claim in ["15=1", "11=self-hosted"] {
+        world
+            .sandbox
+            .inject(format!("lie=ca-claim:{claim}").parse().unwrap());
+        let said = world.sign(&[&world.reference()]).exits(1);
+        assert_eq!(code(&said.stderr), "claim-mismatch", "{said}");
+        world.sandbox.clear_faults();
+    }
+    assert_eq!(world.asked("/api/v1/log/entries"), 0);
+    assert_eq!(world.writes(), 0);
+    world.sign(&[&world.reference()]).exits(0);
+    world.end().await;
+}
+
 /// Clocks that are apart.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_of_another_time_is_refused() {
