@@ -233,8 +233,8 @@ impl Writer<'_> {
         }
         let tag = fallback::tag(subject);
         let mut merge = Listing::new(subject, entry, &remote.limits);
-        self.share(remote, repository, &tag, &mut |there, asked| {
-            merge.merge(there, asked)
+        self.share(remote, repository, &tag, &mut |there, gone, asked| {
+            merge.merge(there, gone, asked)
         })
         .await?;
         Ok(Listed::FallbackTag)
@@ -273,7 +273,9 @@ impl Writer<'_> {
             Place::Layout(layout) => {
                 let mut merge = Appending::new(layers, replaces, layout.limits());
                 let merge =
-                    &mut |there: Option<&RawManifest>, asked: &Asked| merge.merge(there, asked);
+                    &mut |there: Option<&RawManifest>, gone: &[RawManifest], asked: &Asked| {
+                        merge.merge(there, gone, asked)
+                    };
                 layout.append(tag, self.deadline, merge).await
             }
             Place::Remote(remote) => {
@@ -281,12 +283,12 @@ impl Writer<'_> {
                 // What the first signature under the tag needs goes first, so that no time passes
                 // between looking and writing. Where there are others, something else is needed.
                 let asked = Asked::of(repository, What::Tag(tag.to_owned()));
-                if let Merged::New(first) = appending().merge(None, &asked)? {
+                if let Merged::New(first) = appending().merge(None, &[], &asked)? {
                     self.upload_config(repository, &first).await?;
                 }
                 let mut merge = appending();
-                self.share(remote, repository, tag, &mut |there, asked| {
-                    merge.merge(there, asked)
+                self.share(remote, repository, tag, &mut |there, gone, asked| {
+                    merge.merge(there, gone, asked)
                 })
                 .await
             }
@@ -374,8 +376,10 @@ enum Merged {
     New(Document),
 }
 
-/// Puts what is to be there into what is there. It must not write over what it does not know.
-type Merge<'m> = dyn FnMut(Option<&RawManifest>, &Asked) -> Result<Merged, Error> + Send + 'm;
+/// Puts what is to be there into what is there, and what was there for a while. It must not write
+/// over what it does not know.
+type Merge<'m> =
+    dyn FnMut(Option<&RawManifest>, &[RawManifest], &Asked) -> Result<Merged, Error> + Send + 'm;
 
 /// Held by the one who writes.
 type Turn = Arc<tokio::sync::Mutex<()>>;

@@ -2,6 +2,7 @@
 //! fallback tag (OCI distribution specification 1.1, "Referrers tag schema").
 
 use core::time::Duration;
+use std::collections::HashSet;
 
 use serde_json::Value;
 use serde_json::json;
@@ -106,33 +107,41 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Puts the entry into the index: each digest once, in the order of the digests, everybody
-    /// else's as they are.
+    /// Puts the entry into the index, and what indexes listed that are gone: each digest once, in
+    /// the order of the digests, everybody else's as they are.
     pub(super) fn merge(
         &mut self,
         there: Option<&RawManifest>,
+        gone: &[RawManifest],
         asked: &Asked,
     ) -> Result<Merged, Error> {
         let own = descriptor(self.entry).to_string();
         let digest = self.entry.digest.to_string();
-        let Some(there) = there else {
-            self.written = true;
-            let index = format!(
-                r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[{own}]}}"#,
-                media_type::INDEX
-            );
-            return self.document(index, asked);
+        let empty = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[]}}"#,
+            media_type::INDEX
+        );
+        let (text, listed) = match there {
+            Some(there) => self.read(there, asked)?,
+            None => (empty.as_str(), Vec::new()),
         };
-        let (text, listed) = self.read(there, asked)?;
+        let there: HashSet<_> = listed.iter().map(|(entry, _)| entry.digest).collect();
+        let mut missing = Vec::new();
+        for gone in gone {
+            let (_, entries) = self.read(gone, asked)?;
+            let entries = entries.into_iter();
+            missing.extend(entries.filter(|(entry, _)| !there.contains(&entry.digest)));
+        }
         let is_own = |entry: &&Entry| entry.0.digest == self.entry.digest;
         if let Some((found, _)) = listed.iter().find(is_own)
             && (self.written || is_same(found, self.entry))
+            && missing.is_empty()
         {
             return Ok(Merged::Kept);
         }
         self.written = true;
         let mut entries: Vec<(String, String)> = Vec::with_capacity(listed.len() + 1);
-        for (descriptor, entry) in listed {
+        for (descriptor, entry) in listed.into_iter().chain(missing) {
             let key = descriptor.digest.to_string();
             if key == digest {
                 continue;
@@ -284,7 +293,9 @@ mod tests {
         );
         let (subject, limits) = (digest(0), Limits::default());
         let mut merge = Listing::new(&subject, &own, &limits);
-        let Merged::New(document) = merge.merge(Some(&raw_manifest(&text)), &asked()).unwrap()
+        let Merged::New(document) = merge
+            .merge(Some(&raw_manifest(&text)), &[], &asked())
+            .unwrap()
         else {
             panic!("nothing was added");
         };
@@ -312,7 +323,7 @@ mod tests {
         let again = raw_manifest(written);
         for mut merge in [merge, Listing::new(&subject, &own, &limits)] {
             assert!(matches!(
-                merge.merge(Some(&again), &asked()),
+                merge.merge(Some(&again), &[], &asked()),
                 Ok(Merged::Kept)
             ));
         }
@@ -322,13 +333,41 @@ mod tests {
         let mut merge = Listing::new(&subject, &own, &limits);
         let poor = raw_manifest(&poor);
         assert!(matches!(
-            merge.merge(Some(&poor), &asked()),
+            merge.merge(Some(&poor), &[], &asked()),
             Ok(Merged::New(_))
         ));
         assert!(matches!(
-            merge.merge(Some(&poor), &asked()),
+            merge.merge(Some(&poor), &[], &asked()),
             Ok(Merged::Kept)
         ));
+    }
+
+    #[test]
+    fn what_was_listed_for_a_while_is_listed_again() {
+        let (subject, limits) = (Digest::sha256(b"0"), Limits::default());
+        let entry = |number: u8| {
+            let digest = Digest::sha256(&[number]);
+            Descriptor::new(media_type::IMAGE.to_owned(), digest, 7)
+        };
+        let index = |there: Option<&RawManifest>, gone: &[RawManifest], number| {
+            let own = entry(number);
+            let merged = Listing::new(&subject, &own, &limits).merge(there, gone, &asked());
+            match merged.unwrap() {
+                Merged::Kept => None,
+                Merged::New(document) => {
+                    Some(raw_manifest(core::str::from_utf8(&document.bytes).unwrap()))
+                }
+            }
+        };
+        let one = index(None, &[], 1).unwrap();
+        let two = index(None, &[], 2).unwrap();
+        let both = index(Some(&one), core::slice::from_ref(&two), 1).unwrap();
+        assert_eq!(both.digest, index(Some(&two), &[], 1).unwrap().digest);
+        assert_eq!(
+            both.digest,
+            index(None, core::slice::from_ref(&two), 1).unwrap().digest
+        );
+        assert!(index(Some(&both), &[one, two], 1).is_none());
     }
 
     #[test]
@@ -342,7 +381,7 @@ mod tests {
         let code = |raw: &RawManifest, subject: Digest, limits: &Limits| {
             let mut merge = Listing::new(&subject, &own, limits);
             merge
-                .merge(Some(raw), &asked())
+                .merge(Some(raw), &[], &asked())
                 .map(|_| ())
                 .map_err(|error| error.code())
         };

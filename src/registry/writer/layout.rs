@@ -185,7 +185,7 @@ impl Layout {
             Some((entry, _)) => Some(self.manifest(&entry.digest)?),
             None => None,
         };
-        let document = match (merge(there.as_ref(), &asked)?, &there) {
+        let document = match (merge(there.as_ref(), &[], &asked)?, &there) {
             (Merged::New(document), _) => document,
             (Merged::Kept, Some(there)) => return Ok(there.digest),
             (Merged::Kept, None) => return Err(Error::NotFound { asked }),

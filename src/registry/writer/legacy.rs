@@ -59,20 +59,34 @@ impl<'a> Appending<'a> {
         }
     }
 
+    /// Puts the layers into the manifest, and what manifests held that are gone.
     pub(super) fn merge(
         &mut self,
         there: Option<&RawManifest>,
+        gone: &[RawManifest],
         asked: &Asked,
     ) -> Result<Merged, Error> {
-        let Some(there) = there else {
-            self.replaced.get_or_insert_default();
-            let text = format!(
-                r#"{{"schemaVersion":2,"mediaType":"{}"}}"#,
-                media_type::IMAGE
-            );
-            return self.document(&text, media_type::IMAGE, CONFIG, &[], asked);
+        let empty = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}"}}"#,
+            media_type::IMAGE
+        );
+        let (text, own_type, config_type, layers) = match there {
+            Some(there) => {
+                let (text, manifest, layers) = self.read(there, asked)?;
+                (
+                    text,
+                    manifest.media_type,
+                    manifest.config.media_type,
+                    layers,
+                )
+            }
+            None => (
+                empty.as_str(),
+                media_type::IMAGE.to_owned(),
+                CONFIG.to_owned(),
+                Vec::new(),
+            ),
         };
-        let (text, manifest, layers) = self.read(there, asked)?;
         let is_new = |layer: &Layer| self.new.iter().any(|new| is_same(new, &layer.0));
         if self.replaced.is_none() {
             let replaced = layers
@@ -82,16 +96,23 @@ impl<'a> Appending<'a> {
         }
         let replaced = self.replaced.iter().flatten().collect::<HashSet<_>>();
         let before = layers.len();
-        let kept: Vec<Layer> = layers
-            .into_iter()
-            .filter(|(_, text)| !replaced.contains(text))
-            .collect();
+        let stays = |layer: &Layer| !replaced.contains(&layer.1);
+        let mut kept: Vec<Layer> = layers.into_iter().filter(stays).collect();
         let has = |new: &&Descriptor| kept.iter().any(|(layer, _)| is_same(layer, new));
-        if kept.len() == before && self.new.iter().all(has) {
+        let mut is_there = there.is_some() && kept.len() == before && self.new.iter().all(has);
+        for gone in gone {
+            let (_, _, layers) = self.read(gone, asked)?;
+            for layer in layers.into_iter().filter(stays) {
+                if !is_new(&layer) && !kept.iter().any(|(known, _)| is_same(known, &layer.0)) {
+                    kept.push(layer);
+                    is_there = false;
+                }
+            }
+        }
+        if is_there {
             return Ok(Merged::Kept);
         }
-        let config = &manifest.config.media_type;
-        self.document(text, &manifest.media_type, config, &kept, asked)
+        self.document(text, &own_type, &config_type, &kept, asked)
     }
 
     /// The manifest `text` with the layers that are kept and the new ones after them, and with a
@@ -232,10 +253,46 @@ mod tests {
     }
 
     fn merged(merge: &mut Appending<'_>, there: Option<&RawManifest>) -> Option<Document> {
-        match merge.merge(there, &asked()).unwrap() {
+        match merge.merge(there, &[], &asked()).unwrap() {
             Merged::Kept => None,
             Merged::New(document) => Some(document),
         }
+    }
+
+    #[test]
+    fn what_was_there_for_a_while_is_put_back_but_what_is_replaced() {
+        let limits = Limits::default();
+        let signature = |of: &Descriptor| of.annotations["signature"].clone();
+        let written = |merge: &mut Appending<'_>, there: &[RawManifest], gone: &[RawManifest]| {
+            let merged = merge.merge(there.first(), gone, &asked()).unwrap();
+            let Merged::New(document) = merged else {
+                return None;
+            };
+            let raw = raw_manifest(document.bytes, media_type::IMAGE);
+            let parsed = Manifest::parse(&raw.bytes, None, 0, &limits);
+            let Ok(Manifest::Image(manifest)) = parsed else {
+                panic!("no manifest");
+            };
+            let names: Vec<_> = manifest.layers.iter().map(signature).collect();
+            Some((raw, names.concat()))
+        };
+        let [one, two, three] = ["1", "2", "3"].map(|name| [layer("payload", name)]);
+        let replaces: &(dyn Fn(&Descriptor) -> bool + Sync) = &|of| signature(of) == "1";
+        let (first, _) = written(&mut Appending::new(&one, KEEP, &limits), &[], &[]).unwrap();
+        let (second, _) = written(&mut Appending::new(&two, KEEP, &limits), &[], &[]).unwrap();
+        let mut merge = Appending::new(&three, replaces, &limits);
+        let there = [first.clone()];
+        let (third, names) = written(&mut merge, &there, &[]).unwrap();
+        assert_eq!(names, "3");
+        let gone = [first.clone(), second];
+        let (both, names) = written(&mut merge, &[third], &gone).unwrap();
+        assert_eq!(names, "32");
+        assert!(written(&mut merge, &[both], &gone).is_none());
+        let (_, names) = written(&mut merge, &[], &gone).unwrap();
+        assert_eq!(names, "23");
+        let mut merge = Appending::new(&one, KEEP, &limits);
+        assert!(written(&mut merge, &there, &[]).is_none());
+        assert_eq!(written(&mut merge, &there, &gone).unwrap().1, "12");
     }
 
     const KEEP: &(dyn Fn(&Descriptor) -> bool + Sync) = &|_| false;
@@ -317,7 +374,7 @@ mod tests {
             let there = raw_manifest(text.to_owned().into(), media_type);
             let mut merge = Appending::new(&new, KEEP, limits);
             merge
-                .merge(Some(&there), &asked())
+                .merge(Some(&there), &[], &asked())
                 .map(|_| ())
                 .map_err(|error| error.code())
         };

@@ -1,13 +1,16 @@
 //! A tag that several write: read, merge, write, and watch until what was written stays.
 //!
 //! Registries in use ignore conditional requests (distribution and go-containerregistry: measured),
-//! so that a writer who looked before can still write over what he did not see. Three things keep
+//! so that a writer who looked before can still write over what he did not see. These things keep
 //! that from going unnoticed: what was looked at is old after [`FRESH`] and is looked at again
 //! before it is written over; what was written is watched for longer than that; and as long as
-//! others write, it is watched until they rest.
+//! others write, it is watched until they rest. While a write is slow on its way the tag is looked
+//! at, and what was there before it arrived is put back into it.
 
 use core::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use reqwest::header;
 use reqwest::header::HeaderValue;
 use tokio::time::Instant;
@@ -44,6 +47,13 @@ const PAUSE_MORE: Duration = Duration::from_millis(15);
 const FIRST_PAUSES: u32 = 3;
 /// How long a write is thought to be on its way, at most: half of it is added to each pause.
 const SLOW: Duration = Duration::from_secs(2);
+/// How often a tag is looked at while a write to it is on its way: before others, who watch what they
+/// wrote for longer, have stopped.
+const GLANCE: Duration = Duration::from_millis(80);
+/// How many such looks may be on their way.
+const GLANCES: usize = 8;
+/// How many states of a tag are kept that a write may have taken the place of.
+const MOST_PASSED: usize = 32;
 /// How often it must be seen in a row after somebody else was seen writing.
 const SEEN_AMONG_OTHERS: u32 = 6;
 /// How long nobody may have written then.
@@ -114,6 +124,8 @@ struct Shared<'a> {
     failures: u32,
     /// How long the last write took: another one's may be as long on its way.
     took: Duration,
+    /// What was seen under the tag while a write was on its way, which may have taken its place.
+    passed: Vec<RawManifest>,
 }
 
 impl Writer<'_> {
@@ -144,6 +156,7 @@ impl Writer<'_> {
             writes: 0,
             failures: 0,
             took: Duration::ZERO,
+            passed: Vec::new(),
         };
         shared.settle(merge).await
     }
@@ -161,7 +174,7 @@ impl Shared<'_> {
                 }
             }
             let seen = self.look().await?;
-            let document = match (merge(seen.manifest(), &self.asked)?, seen.digest()) {
+            let document = match (self.merged(&seen, merge)?, seen.digest()) {
                 (Merged::New(document), _) => document,
                 // It was there before.
                 (Merged::Kept, Some(digest)) if self.writes == 0 => return Ok(digest),
@@ -192,6 +205,10 @@ impl Shared<'_> {
         Err(self.unconfirmed())
     }
 
+    fn merged(&self, seen: &Seen, merge: &mut Merge<'_>) -> Result<Merged, Error> {
+        merge(seen.manifest(), &self.passed, &self.asked)
+    }
+
     fn unconfirmed(&self) -> Error {
         Error::Unconfirmed {
             asked: self.asked.clone(),
@@ -202,6 +219,12 @@ impl Shared<'_> {
     /// What lies under the tag now.
     async fn look(&mut self) -> Result<Seen, Error> {
         let began = Instant::now();
+        let seen = self.glance().await?;
+        self.slowest = self.slowest.max(seen.at.duration_since(began));
+        Ok(seen)
+    }
+
+    async fn glance(&self) -> Result<Seen, Error> {
         let access = Access::Push;
         let there = self
             .remote
@@ -212,7 +235,6 @@ impl Shared<'_> {
             Err(error) => return Err(error),
         };
         let at = Instant::now();
-        self.slowest = self.slowest.max(at.duration_since(began));
         Ok(Seen { there, at })
     }
 
@@ -230,16 +252,12 @@ impl Shared<'_> {
     /// again before another look.
     async fn write(&mut self, document: &Document, seen: &Seen) -> Result<Put, Error> {
         let began = Instant::now();
-        let put = self.remote.put_as(
-            self.repository,
-            self.tag,
-            &self.asked,
-            document,
-            seen.condition(),
-            Again::MayNot,
-            self.deadline,
-        );
-        match put.await {
+        let (put, passed) = self.send(document, seen).await;
+        if !matches!(put, Ok(Put::Changed)) && !passed.is_empty() {
+            self.others = true;
+            self.passed.extend(passed);
+        }
+        match put {
             Ok(Put::Taken) => {
                 self.writes += 1;
                 self.took = began.elapsed();
@@ -257,6 +275,74 @@ impl Shared<'_> {
                 Ok(Put::Changed)
             }
         }
+    }
+
+    /// Sends what is to be written, and gives what others put there until it arrived: whoever writes
+    /// quickly has stopped watching when a slow write arrives, and nobody else could tell him.
+    async fn send(
+        &self,
+        document: &Document,
+        seen: &Seen,
+    ) -> (Result<Put, Error>, Vec<RawManifest>) {
+        let put = self.remote.put_as(
+            self.repository,
+            self.tag,
+            &self.asked,
+            document,
+            seen.condition(),
+            Again::MayNot,
+            self.deadline,
+        );
+        let mut looks = FuturesUnordered::new();
+        let mut every = GLANCE;
+        // What was seen is as old as the way is long. One more look goes ahead of the write.
+        if self.slowest > FRESH {
+            looks.push(self.glance());
+        }
+        let put = async {
+            if self.slowest > FRESH {
+                tokio::time::sleep(FRESH / 2).await;
+            }
+            put.await
+        };
+        let mut put = core::pin::pin!(put);
+        let mut next = core::pin::pin!(tokio::time::sleep(every));
+        let mut passed: Vec<RawManifest> = Vec::new();
+        let mut note = |seen_now: Result<Seen, Error>| {
+            // Who cannot look sees less. What he writes is watched all the same.
+            let there = seen_now.ok().and_then(|now| now.there);
+            let Some(RawManifest { digest, .. }) = there.as_ref().map(|there| &there.manifest)
+            else {
+                return;
+            };
+            let is_known = Some(*digest) == seen.digest()
+                || *digest == document.digest
+                || passed.iter().any(|known| known.digest == *digest);
+            if !is_known && passed.len() < MOST_PASSED {
+                passed.extend(there.map(|there| there.manifest));
+            }
+        };
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut put => break outcome,
+                Some(seen) = looks.next() => note(seen),
+                () = &mut next => {
+                    if looks.len() < GLANCES {
+                        looks.push(self.glance());
+                    }
+                    every = every.saturating_add(every / 40);
+                    next.as_mut().reset(Instant::now() + every);
+                }
+            }
+        };
+        let left = REST.max(self.slowest.saturating_mul(REST_TRIPS));
+        let rest = async {
+            while let Some(seen) = looks.next().await {
+                note(seen);
+            }
+        };
+        tokio::time::timeout(left, rest).await.unwrap_or_default();
+        (outcome, passed)
     }
 
     /// Watches what is there until it is known to stay, or is gone. `before` is what was there when
@@ -289,7 +375,7 @@ impl Shared<'_> {
                 late = late.saturating_mul(2).min(LATE_PAUSE);
                 continue;
             }
-            let merged = merge(seen.manifest(), &self.asked)?;
+            let merged = self.merged(&seen, merge)?;
             let (Merged::Kept, Some(digest)) = (merged, seen.digest()) else {
                 return Ok(Watched::Lost);
             };

@@ -5,6 +5,7 @@
 //! registry instead of the sandbox's.
 
 use std::time::Duration;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use oci_client::Client;
@@ -23,6 +24,12 @@ use scgate::sandbox::registry::Referrers;
 use scgate::transport::Deadline;
 use serde_json::Value;
 use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::net::tcp::OwnedWriteHalf;
 
 use super::BUNDLE;
 use super::REPO;
@@ -318,4 +325,114 @@ async fn writers_of_one_source_take_turns() {
     let (_, bytes) = world.registry.manifest(REPO, digest).unwrap();
     let manifest: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(manifest["layers"].as_array().unwrap().len(), 4);
+}
+
+/// What a slow line holds up.
+#[derive(Clone, Copy, Debug)]
+enum Line {
+    /// Writes at tags, until they arrive.
+    Writes(Duration),
+    /// Everything, there and back.
+    Everything(Duration),
+}
+
+/// The way to a registry over a slow line. Gives its address.
+async fn slow_line(to: String, line: Line) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let registry = TcpStream::connect(&to).await.unwrap();
+            let (from_client, to_client) = client.into_split();
+            let (from_registry, to_registry) = registry.into_split();
+            tokio::spawn(hold(from_client, to_registry, move |bytes| match line {
+                Line::Writes(held) if is_write_at_tag(bytes) => held,
+                Line::Writes(_) => Duration::ZERO,
+                Line::Everything(held) => held,
+            }));
+            tokio::spawn(hold(from_registry, to_client, move |_| match line {
+                Line::Writes(_) => Duration::ZERO,
+                Line::Everything(held) => held,
+            }));
+        }
+    });
+    address
+}
+
+fn is_write_at_tag(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PUT ") && bytes.windows(18).any(|part| part == b"/manifests/sha256-")
+}
+
+async fn hold(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    how_long: impl Fn(&[u8]) -> Duration,
+) {
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        let bytes = &buffer[..length];
+        tokio::time::sleep(how_long(bytes)).await;
+        if to.write_all(bytes).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Both of two entries are kept, of which one is written over a slow line. Gives how often was written.
+async fn one_slow_one_quick(line: Line, after: u64, what: What) -> usize {
+    let world = World::start(without_api(false, 0)).await;
+    let host = world.registry.host();
+    let slow = slow_line(host.clone(), line).await;
+    let tag = format!("{}.sig", fallback_tag(world.image));
+    let write = async |host: String, number: usize| {
+        let repository = Repository::parse(&format!("{host}/{REPO}")).unwrap();
+        let source = source();
+        let writer = source.writer(Deadline::after(Duration::from_secs(60)));
+        let began = Instant::now();
+        let key = match what {
+            What::Bundles => {
+                let written = write_bundle(&writer, &repository, world.image, number).await;
+                written.unwrap().1.to_string()
+            }
+            What::Signatures => {
+                sign(&writer, &repository, &tag, number).await.unwrap();
+                number.to_string()
+            }
+        };
+        (key, began.elapsed())
+    };
+    let quickly = async {
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        write(host.clone(), 2).await
+    };
+    let ((one, took), (other, quick)) = tokio::join!(write(slow, 1), quickly);
+    let case = format!("{line:?} {after} {what:?}");
+    assert!(took > quick, "{case}: {took:?}, {quick:?}");
+    let (entries, _) = read_back(&host, what, world.image).await;
+    for key in [one, other] {
+        assert!(entries.contains(&key), "{case}: {key} in {entries:?}");
+    }
+    let is_at_tag = |path: &str| path.contains("/manifests/sha256-");
+    let requests = world.registry.requests();
+    let requests = requests
+        .iter()
+        .filter(|r| r.method == "PUT" && is_at_tag(&r.path));
+    requests.count()
+}
+
+/// The one who is quick is done before what the other one wrote arrives, and cannot notice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_write_takes_nothing_from_one_who_was_done_before_it_arrived() {
+    let writes = Line::Writes(Duration::from_millis(700));
+    let all = Line::Everything(Duration::from_millis(150));
+    let cases = [150, 350].map(|after| (writes, after)).into_iter();
+    let cases = cases.chain((0..15).map(|step| (all, 700 + 75 * step)));
+    let both = |(line, after)| [What::Bundles, What::Signatures].map(|what| (line, after, what));
+    let run = cases
+        .flat_map(both)
+        .map(|(line, after, what)| one_slow_one_quick(line, after, what));
+    let written = join_all(run).await;
+    // They met: more was written than one write each.
+    let repaired = written.iter().filter(|writes| **writes > 2).count();
+    assert!(repaired >= 4, "{written:?}");
 }
