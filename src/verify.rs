@@ -203,8 +203,8 @@ enum Facts {
     Payload(envelope::Facts),
 }
 
-/// The predicate type of cosign's image signatures in bundles.
-const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
+/// The predicate type of cosign's image signatures in bundles (cosign 3.0.5 and later).
+pub(crate) const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 impl VerifiedSignature {
     /// The digest that was signed for. A verdict is about this and nothing else.

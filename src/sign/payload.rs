@@ -10,9 +10,7 @@ use serde::Serialize;
 use crate::model::Digest;
 use crate::model::Repository;
 use crate::model::media_type;
-
-/// The predicate type of an image signature in a bundle.
-pub(super) const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
+use crate::verify::SIGN_PREDICATE;
 
 /// The in-toto statement of an image signature (cosign 3.0.5 and later).
 pub(super) fn signature_statement(

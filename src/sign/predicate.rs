@@ -21,11 +21,10 @@ use crate::model::Timestamp;
 use crate::model::printable;
 use crate::sign::predicate::looks::Looks;
 use crate::sign::predicate::outline::Outline;
+use crate::verify::SIGN_PREDICATE;
 
 /// What every statement begins with (`cosign attest` writes this version, also in bundles).
 const STATEMENT: &str = "https://in-toto.io/Statement/v0.1";
-/// The predicate type of cosign's image signatures in bundles.
-const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 /// Room for what stands around a predicate in a bundle: subjects, signature, certificate, log entry
 /// and timestamp. A bundle with all of them has about 10 KiB.
 const AROUND: usize = 64 * 1024;

@@ -34,11 +34,11 @@ use crate::registry::Way;
 use crate::verify::Artifact;
 use crate::verify::Bundle;
 use crate::verify::Layout;
+use crate::verify::SIGN_PREDICATE;
 
 /// Bytes from which evidence is verified on a thread of its own, so that hashing and parsing it
 /// does not hold up other questions.
 const LARGE_EVIDENCE: usize = 256 * 1024;
-const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 impl Collector<'_> {
     /// Lists what may be evidence about one manifest, and reads it in waves until the policy is met.
