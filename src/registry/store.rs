@@ -90,6 +90,26 @@ impl Store {
         Ok(())
     }
 
+    /// Whether this user may write there: a file is made and taken away, in the directory itself and
+    /// where blobs are.
+    pub(super) fn probe(&self) -> Result<(), LayoutFault> {
+        let io = |error: std::io::Error| LayoutFault::Io(error.kind());
+        let root = self.directory()?;
+        for path in [
+            root.join("blobs/sha256"),
+            root.join("blobs"),
+            root.to_owned(),
+        ] {
+            match tempfile::Builder::new().tempfile_in(&path) {
+                Ok(file) => file.close().map_err(io)?,
+                // What is not there yet is made in what is above it.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(io(error)),
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the archive has Docker's own list of contents.
     pub(super) fn is_docker_archive(&self) -> bool {
         match self {

@@ -63,11 +63,19 @@ impl Contents {
 }
 
 impl Layout {
+    /// Whether something can be added: not to an archive, and not without the right to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unwritten`]; the operator can unpack the archive, or give this user the right.
+    pub fn writable(&self) -> Result<(), Error> {
+        self.store().probe().map_err(|fault| self.unwritten(fault))
+    }
+
     /// Whether the layout holds a blob: it has one place for all repositories.
     pub(super) fn holds(&self, digest: &Digest) -> Result<Mounted, Error> {
-        // Whoever asks will write, which an archive does not let.
-        let unwritten = |fault| self.unwritten(fault);
-        self.store().directory().map_err(unwritten)?;
+        // Whoever asks will write.
+        self.writable()?;
         let cap = self.limits().attestation_bytes;
         let found = self.store().read(&name_of(digest), cap);
         match found.map_err(|fault| self.fault(fault))? {

@@ -49,10 +49,11 @@ impl Document {
 }
 
 /// What became of a document.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Put {
-    /// The condition did not hold.
-    Changed,
+    /// The condition did not hold; or, where that is how the answer can be read and nothing has
+    /// changed, the tag stays as it is.
+    Changed(Option<Error>),
     /// It is there.
     Taken,
 }
@@ -126,15 +127,18 @@ impl Remote {
         if matches!(reply.status, 200 | 201 | 202 | 204) {
             return agreeing(&reply, document, asked);
         }
-        if matches!(asked.what(), What::Tag(_)) && is_immutable(&reply) {
-            return Err(Error::TagImmutable {
+        let stays = (matches!(asked.what(), What::Tag(_)) && is_immutable(&reply)).then(|| {
+            Error::TagImmutable {
                 asked: asked.clone(),
                 status: reply.status,
                 detail: said(&reply),
-            });
-        }
+            }
+        });
         if reply.status == 412 && conditional {
-            return Ok(Put::Changed);
+            return Ok(Put::Changed(stays));
+        }
+        if let Some(stays) = stays {
+            return Err(stays);
         }
         Err(refused(asked, repository, &reply))
     }

@@ -5,7 +5,8 @@
 //! that from going unnoticed: what was looked at is old after [`FRESH`] and is looked at again
 //! before it is written over; what was written is watched for longer than that; and as long as
 //! others write, it is watched until they rest. While a write is slow on its way the tag is looked
-//! at, and what was there before it arrived is put back into it.
+//! at, and what was there before it arrived is put back into it. Whoever could not even look meanwhile
+//! does not know what he took the place of, and says that it is unconfirmed.
 
 use core::time::Duration;
 
@@ -40,11 +41,16 @@ const FRESH: Duration = Duration::from_millis(50);
 const PAUSE: Duration = Duration::from_millis(35);
 /// How much longer a pause may be.
 const PAUSE_MORE: Duration = Duration::from_millis(15);
-/// How many pauses the first look comes after: together they are longer than any writer takes from
-/// his look to his write, so that whoever could not see what was written has written by then. Looking
-/// in between finds out sooner and nothing more (measured with eight writers on one tag: looking once,
-/// at once, keeps 7 to 8 of 8, and looking so long all).
-const FIRST_PAUSES: u32 = 3;
+/// The pause before the first look, which is the only one where nobody else writes: longer than a
+/// writer takes from his look to his write, also when one packet of it is lost (TCP sends it again
+/// after 200 ms), so that whoever could not see what was written has written by then. Looking in
+/// between finds out sooner and nothing more (measured with eight writers on one tag: looking once, at
+/// once, keeps 7 to 8 of 8, and looking so long all).
+const FIRST_PAUSE: Duration = Duration::from_millis(310);
+/// How many shares of a slow write are added to it; see [`SLOW`].
+const FIRST_SHARES: u32 = 3;
+/// How long a write may be on its way unseen: others who write quickly have stopped watching then.
+const UNSEEN: Duration = Duration::from_millis(300);
 /// How long a write is thought to be on its way, at most: half of it is added to each pause.
 const SLOW: Duration = Duration::from_secs(2);
 /// How often a tag is looked at while a write to it is on its way: before others, who watch what they
@@ -74,6 +80,7 @@ const UNREST: Duration = Duration::from_secs(20);
 /// What was seen under the tag.
 struct Seen {
     there: Option<Marked>,
+    asked: Instant,
     at: Instant,
 }
 
@@ -100,6 +107,41 @@ impl Seen {
     }
 }
 
+/// What became of a write that was sent.
+struct Sent {
+    put: Result<Put, Error>,
+    /// What others put there until it arrived.
+    passed: Vec<RawManifest>,
+    /// How long before it arrived nobody looked.
+    unseen: Duration,
+}
+
+/// What was seen while a write was on its way.
+struct Meanwhile {
+    /// What it is written over, and what is written.
+    known: [Option<Digest>; 2],
+    /// When the latest look began that was answered.
+    latest: Instant,
+    passed: Vec<RawManifest>,
+}
+
+impl Meanwhile {
+    /// Who cannot look sees less, and how long nothing was seen is measured.
+    fn note(&mut self, seen: Result<Seen, Error>) {
+        let Ok(seen) = seen else {
+            return;
+        };
+        self.latest = self.latest.max(seen.asked);
+        let digest = seen.digest();
+        let is_known = digest.is_none()
+            || self.known.contains(&digest)
+            || self.passed.iter().any(|known| Some(known.digest) == digest);
+        if !is_known && self.passed.len() < MOST_PASSED {
+            self.passed.extend(seen.there.map(|there| there.manifest));
+        }
+    }
+}
+
 /// What watching came to.
 enum Watched {
     /// What was written stays.
@@ -118,8 +160,12 @@ struct Shared<'a> {
     deadline: Deadline,
     /// Whether others were seen writing.
     others: bool,
+    /// How long the quickest look took.
+    quickest: Duration,
     /// How long the slowest look took.
     slowest: Duration,
+    /// Whether a write was on its way for longer than others watch, and nobody could look meanwhile.
+    unseen: bool,
     writes: u32,
     failures: u32,
     /// How long the last write took: another one's may be as long on its way.
@@ -152,7 +198,9 @@ impl Writer<'_> {
             asked,
             deadline: self.deadline,
             others: false,
+            quickest: Duration::MAX,
             slowest: Duration::ZERO,
+            unseen: false,
             writes: 0,
             failures: 0,
             took: Duration::ZERO,
@@ -180,6 +228,7 @@ impl Shared<'_> {
                 (Merged::Kept, Some(digest)) if self.writes == 0 => return Ok(digest),
                 // Others kept it, or a write that seemed to fail was one.
                 (Merged::Kept, Some(digest)) => match self.watch(digest, None, merge).await? {
+                    Watched::Held(_) if self.unseen => return Err(self.unconfirmed()),
                     Watched::Held(digest) => return Ok(digest),
                     Watched::Lost => continue,
                 },
@@ -192,10 +241,11 @@ impl Shared<'_> {
                 continue;
             };
             match self.write(&document, &seen).await? {
-                Put::Changed => {}
+                Put::Changed(_) => {}
                 Put::Taken => {
                     let before = Some(seen.digest());
                     match self.watch(document.digest, before, merge).await? {
+                        Watched::Held(_) if self.unseen => return Err(self.unconfirmed()),
                         Watched::Held(digest) => return Ok(digest),
                         Watched::Lost => {}
                     }
@@ -218,13 +268,15 @@ impl Shared<'_> {
 
     /// What lies under the tag now.
     async fn look(&mut self) -> Result<Seen, Error> {
-        let began = Instant::now();
         let seen = self.glance().await?;
-        self.slowest = self.slowest.max(seen.at.duration_since(began));
+        let took = seen.at.duration_since(seen.asked);
+        self.slowest = self.slowest.max(took);
+        self.quickest = self.quickest.min(took);
         Ok(seen)
     }
 
     async fn glance(&self) -> Result<Seen, Error> {
+        let asked = Instant::now();
         let access = Access::Push;
         let there = self
             .remote
@@ -235,7 +287,7 @@ impl Shared<'_> {
             Err(error) => return Err(error),
         };
         let at = Instant::now();
-        Ok(Seen { there, at })
+        Ok(Seen { there, asked, at })
     }
 
     /// The same state, looked at so lately that it can be written over; nothing when it changed.
@@ -252,10 +304,15 @@ impl Shared<'_> {
     /// again before another look.
     async fn write(&mut self, document: &Document, seen: &Seen) -> Result<Put, Error> {
         let began = Instant::now();
-        let (put, passed) = self.send(document, seen).await;
-        if !matches!(put, Ok(Put::Changed)) && !passed.is_empty() {
-            self.others = true;
+        let Sent {
+            put,
+            passed,
+            unseen,
+        } = self.send(document, seen).await;
+        if !matches!(put, Ok(Put::Changed(_))) {
+            self.others |= !passed.is_empty();
             self.passed.extend(passed);
+            self.unseen |= unseen > UNSEEN;
         }
         match put {
             Ok(Put::Taken) => {
@@ -263,7 +320,11 @@ impl Shared<'_> {
                 self.took = began.elapsed();
                 Ok(Put::Taken)
             }
-            Ok(Put::Changed) => Ok(Put::Changed),
+            Ok(Put::Changed(Some(stays))) => match self.look().await?.digest() {
+                digest if digest == seen.digest() => Err(stays),
+                _ => Ok(Put::Changed(None)),
+            },
+            Ok(Put::Changed(None)) => Ok(Put::Changed(None)),
             Err(error) => {
                 self.failures += 1;
                 if self.failures > FAILURES
@@ -272,18 +333,14 @@ impl Shared<'_> {
                     return Err(error);
                 }
                 self.writes += 1;
-                Ok(Put::Changed)
+                Ok(Put::Changed(None))
             }
         }
     }
 
     /// Sends what is to be written, and gives what others put there until it arrived: whoever writes
     /// quickly has stopped watching when a slow write arrives, and nobody else could tell him.
-    async fn send(
-        &self,
-        document: &Document,
-        seen: &Seen,
-    ) -> (Result<Put, Error>, Vec<RawManifest>) {
+    async fn send(&self, document: &Document, seen: &Seen) -> Sent {
         let put = self.remote.put_as(
             self.repository,
             self.tag,
@@ -307,25 +364,15 @@ impl Shared<'_> {
         };
         let mut put = core::pin::pin!(put);
         let mut next = core::pin::pin!(tokio::time::sleep(every));
-        let mut passed: Vec<RawManifest> = Vec::new();
-        let mut note = |seen_now: Result<Seen, Error>| {
-            // Who cannot look sees less. What he writes is watched all the same.
-            let there = seen_now.ok().and_then(|now| now.there);
-            let Some(RawManifest { digest, .. }) = there.as_ref().map(|there| &there.manifest)
-            else {
-                return;
-            };
-            let is_known = Some(*digest) == seen.digest()
-                || *digest == document.digest
-                || passed.iter().any(|known| known.digest == *digest);
-            if !is_known && passed.len() < MOST_PASSED {
-                passed.extend(there.map(|there| there.manifest));
-            }
+        let mut seen_meanwhile = Meanwhile {
+            known: [seen.digest(), Some(document.digest)],
+            latest: seen.asked,
+            passed: Vec::new(),
         };
         let outcome = loop {
             tokio::select! {
                 outcome = &mut put => break outcome,
-                Some(seen) = looks.next() => note(seen),
+                Some(seen) = looks.next() => seen_meanwhile.note(seen),
                 () = &mut next => {
                     if looks.len() < GLANCES {
                         looks.push(self.glance());
@@ -335,14 +382,20 @@ impl Shared<'_> {
                 }
             }
         };
+        // Both ways took as long as the quickest look, at least, and that is no time between the two.
+        let unseen = seen_meanwhile.latest.elapsed();
         let left = REST.max(self.slowest.saturating_mul(REST_TRIPS));
         let rest = async {
             while let Some(seen) = looks.next().await {
-                note(seen);
+                seen_meanwhile.note(seen);
             }
         };
         tokio::time::timeout(left, rest).await.unwrap_or_default();
-        (outcome, passed)
+        Sent {
+            put: outcome,
+            passed: seen_meanwhile.passed,
+            unseen: unseen.saturating_sub(self.quickest),
+        }
     }
 
     /// Watches what is there until it is known to stay, or is gone. `before` is what was there when
@@ -357,13 +410,14 @@ impl Shared<'_> {
         let (mut last, mut since) = (own, began);
         let mut held = 0;
         let mut late = PAUSE;
-        let mut pauses = FIRST_PAUSES;
+        let mut pause = FIRST_PAUSE;
+        let mut shares = FIRST_SHARES;
         loop {
-            let pause = PAUSE + pause::random(PAUSE_MORE) + self.took.min(SLOW) / 2;
-            let pause = pause.saturating_mul(core::mem::replace(&mut pauses, 1));
+            pause += pause::random(PAUSE_MORE) + self.took.min(SLOW) / 2 * shares;
             if !pause::within(pause, self.deadline).await {
                 return Err(self.unconfirmed());
             }
+            (pause, shares) = (PAUSE, 1);
             let seen = self.look().await?;
             if before == Some(seen.digest()) {
                 // Nobody writes what was there before, so the registry shows it late. To merge into

@@ -4,6 +4,8 @@
 //! `SCGATE_RACE_ROUNDS=10` lets them meet more often, `SCGATE_RACE_REGISTRY=127.0.0.1:5000` in that
 //! registry instead of the sandbox's.
 
+use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -334,14 +336,18 @@ enum Line {
     Writes(Duration),
     /// Everything, there and back.
     Everything(Duration),
+    /// Everything from the first write at a tag on, as long as this lasts.
+    Stalls(Duration),
 }
 
 /// The way to a registry over a slow line. Gives its address.
 async fn slow_line(to: String, line: Line) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
+    let stalled = Arc::new(OnceLock::<Instant>::new());
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
+            let stalled = Arc::clone(&stalled);
             let registry = TcpStream::connect(&to).await.unwrap();
             let (from_client, to_client) = client.into_split();
             let (from_registry, to_registry) = registry.into_split();
@@ -349,9 +355,16 @@ async fn slow_line(to: String, line: Line) -> String {
                 Line::Writes(held) if is_write_at_tag(bytes) => held,
                 Line::Writes(_) => Duration::ZERO,
                 Line::Everything(held) => held,
+                Line::Stalls(held) => {
+                    if is_write_at_tag(bytes) {
+                        stalled.get_or_init(Instant::now);
+                    }
+                    let since = stalled.get().map(Instant::elapsed);
+                    since.map_or(Duration::ZERO, |since| held.saturating_sub(since))
+                }
             }));
             tokio::spawn(hold(from_registry, to_client, move |_| match line {
-                Line::Writes(_) => Duration::ZERO,
+                Line::Stalls(_) | Line::Writes(_) => Duration::ZERO,
                 Line::Everything(held) => held,
             }));
         }
@@ -435,4 +448,42 @@ async fn a_slow_write_takes_nothing_from_one_who_was_done_before_it_arrived() {
     // They met: more was written than one write each.
     let repaired = written.iter().filter(|writes| **writes > 2).count();
     assert!(repaired >= 4, "{written:?}");
+}
+
+/// A line that stalls between a look and the write, also for looks: nobody can know what is taken the
+/// place of, and whoever wrote over such a line says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_could_not_look_while_he_wrote_confirms_nothing() {
+    for what in [What::Bundles, What::Signatures] {
+        let world = World::start(without_api(false, 0)).await;
+        let host = world.registry.host();
+        let stalled = slow_line(host.clone(), Line::Stalls(Duration::from_millis(1500))).await;
+        let tag = format!("{}.sig", fallback_tag(world.image));
+        let write = async |host: String, number: usize| {
+            let repository = Repository::parse(&format!("{host}/{REPO}")).unwrap();
+            let source = source();
+            let writer = source.writer(Deadline::after(Duration::from_secs(60)));
+            match what {
+                What::Bundles => {
+                    let written = write_bundle(&writer, &repository, world.image, number).await;
+                    written.map(|(_, digest)| digest.to_string())
+                }
+                What::Signatures => {
+                    let written = sign(&writer, &repository, &tag, number).await;
+                    written.map(|_| number.to_string())
+                }
+            }
+        };
+        let quickly = async {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            write(host.clone(), 2).await
+        };
+        let (slow, quick) = tokio::join!(write(stalled.clone(), 1), quickly);
+        assert!(quick.is_ok(), "{quick:?}");
+        let code = slow.map_err(|error| error.code());
+        assert_eq!(code, Err(DenyCode::WriteUnconfirmed), "{what:?}");
+        // It is there all the same, and the next run finds it; the twin is confirmed.
+        let again = write(host, 1).await;
+        assert!(again.is_ok(), "{again:?}");
+    }
 }
