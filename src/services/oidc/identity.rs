@@ -29,6 +29,16 @@ const GITHUB_BUILD: &[(Claim, &str)] = &[
     (Claim::SourceRepositoryIdentifier, "repository_id"),
     (Claim::BuildTrigger, "event_name"),
     (Claim::DeploymentEnvironment, "environment"),
+    (Claim::BuildSignerUri, "job_workflow_ref"),
+    (Claim::BuildSignerDigest, "job_workflow_sha"),
+    (Claim::BuildConfigUri, "workflow_ref"),
+    (Claim::BuildConfigDigest, "workflow_sha"),
+    (Claim::SourceRepositoryOwnerUri, "repository_owner"),
+    (
+        Claim::SourceRepositoryOwnerIdentifier,
+        "repository_owner_id",
+    ),
+    (Claim::SourceRepositoryVisibility, "repository_visibility"),
 ];
 const GITLAB_BUILD: &[(Claim, &str)] = &[
     (Claim::RunnerEnvironment, "runner_environment"),
@@ -39,8 +49,13 @@ const GITLAB_BUILD: &[(Claim, &str)] = &[
     (Claim::DeploymentEnvironment, "environment"),
 ];
 const BUILDKITE_BUILD: &[(Claim, &str)] = &[
+    (Claim::RunnerEnvironment, "runner_environment"),
     (Claim::SourceRepositoryDigest, "build_commit"),
     (Claim::BuildTrigger, "build_source"),
+];
+const CIRCLECI_BUILD: &[(Claim, &str)] = &[
+    (Claim::SourceRepositoryUri, "oidc.circleci.com/vcs-origin"),
+    (Claim::SourceRepositoryRef, "oidc.circleci.com/vcs-ref"),
 ];
 
 /// The kind of an issuer, as far as the token tells it.
@@ -157,20 +172,50 @@ impl Token {
     #[must_use]
     pub fn build(&self) -> Vec<(Claim, String)> {
         let server = self.issuer().strip_suffix(GITHUB_SERVER);
-        let (server, names) = match self.kind() {
-            Kind::Github => (server.unwrap_or("https://github.com"), GITHUB_BUILD),
-            Kind::Gitlab => (GITLAB, GITLAB_BUILD),
-            Kind::Buildkite => ("", BUILDKITE_BUILD),
-            Kind::CircleCi | Kind::Kubernetes | Kind::Other | Kind::Spiffe => return Vec::new(),
+        let kind = self.kind();
+        let names = match kind {
+            Kind::Github => GITHUB_BUILD,
+            Kind::Gitlab => GITLAB_BUILD,
+            Kind::Buildkite => BUILDKITE_BUILD,
+            Kind::CircleCi => CIRCLECI_BUILD,
+            Kind::Kubernetes | Kind::Other | Kind::Spiffe => return Vec::new(),
         };
         let said = names.iter().filter_map(|(claim, name)| {
             let value = self.claim(name)?;
-            Some(match claim {
-                Claim::SourceRepositoryUri => (*claim, format!("{server}/{value}")),
-                _ => (*claim, value.to_owned()),
-            })
+            let value = match (claim, kind) {
+                (
+                    Claim::BuildConfigUri
+                    | Claim::BuildSignerUri
+                    | Claim::SourceRepositoryOwnerUri
+                    | Claim::SourceRepositoryUri,
+                    Kind::Github,
+                ) => {
+                    format!("{}/{value}", server.unwrap_or("https://github.com"))
+                }
+                // Of any other GitLab, Fulcio's operator says where it is.
+                (Claim::SourceRepositoryUri, Kind::Gitlab) if self.issuer() != GITLAB => {
+                    return None;
+                }
+                (Claim::SourceRepositoryUri, Kind::Gitlab) => format!("{GITLAB}/{value}"),
+                _ => value.to_owned(),
+            };
+            Some((*claim, value))
         });
-        said.collect()
+        said.chain(self.gitlab_ref()).collect()
+    }
+
+    /// A GitLab token has the name of the ref and its type apart.
+    fn gitlab_ref(&self) -> Option<(Claim, String)> {
+        if self.kind() != Kind::Gitlab {
+            return None;
+        }
+        let folder = match self.claim("ref_type")? {
+            "branch" => "heads",
+            "tag" => "tags",
+            _ => return None,
+        };
+        let name = self.claim("ref")?;
+        Some((Claim::SourceRepositoryRef, format!("refs/{folder}/{name}")))
     }
 
     /// `https://kubernetes.io/namespaces/NAMESPACE/serviceaccounts/NAME`.

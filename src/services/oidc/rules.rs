@@ -65,7 +65,7 @@ impl Rules {
             Kind::Github => Some(self.github(token)?),
             Kind::Gitlab => Some(self.gitlab(token)?),
             Kind::CircleCi => circleci(token)?,
-            Kind::Buildkite => buildkite(token),
+            Kind::Buildkite => Some(buildkite(token)?),
             Kind::Kubernetes | Kind::Other | Kind::Spiffe => None,
         };
         self.permit_ref(found)
@@ -96,9 +96,7 @@ impl Rules {
                 return Err(forbidden(claim, &shown, "which only pull requests have"));
             }
         }
-        if !git_ref.starts_with("refs/") {
-            return Err(forbidden("ref", git_ref, "which is no ref (`refs/…`)"));
-        }
+        is_ref("ref", git_ref)?;
         Ok(Ref {
             claim: "ref",
             value: git_ref.to_owned(),
@@ -117,7 +115,10 @@ impl Rules {
                 "which may come from a merge request or from outside (`--allow-event` allows it)",
             ));
         }
-        let (claim, value) = match token.claim("ref_path") {
+        let (claim, value) = match optional(token, "ref_path")? {
+            Some(path) if name.starts_with("refs/") && name != path => {
+                return Err(forbidden("ref", name, "another one than `ref_path`"));
+            }
             Some(path) => ("ref_path", path.to_owned()),
             None if name.starts_with("refs/") => ("ref", name.to_owned()),
             None => match demanded(token, "ref_type")? {
@@ -125,6 +126,7 @@ impl Rules {
                 _ => ("ref", format!("refs/heads/{name}")),
             },
         };
+        is_ref(claim, &value)?;
         let is_merge = is_named && GITLAB_MERGE.contains(&source);
         let is_proposed = !is_merge && is_proposed(&value);
         Ok(Ref {
@@ -197,24 +199,50 @@ fn circleci(token: &Token) -> Result<Option<Ref>, Error> {
         }
     }
     let claim = "oidc.circleci.com/vcs-ref";
-    Ok(token.claim(claim).map(|value| Ref {
+    Ok(optional(token, claim)?.map(|value| Ref {
         claim,
         value: value.to_owned(),
         is_proposed: is_proposed(value),
     }))
 }
 
-fn buildkite(token: &Token) -> Option<Ref> {
-    let named = |claim, kind| {
-        let name = token.claim(claim)?;
-        Some(Ref {
-            claim,
-            value: format!("refs/{kind}/{name}"),
-            // Buildkite writes a fork's branch as `OWNER:BRANCH`; git allows no colon in a name.
-            is_proposed: name.contains(':'),
-        })
+/// A build of a tag has a branch, too: the tag's name, or the one that it was made from.
+fn buildkite(token: &Token) -> Result<Ref, Error> {
+    let branch = demanded(token, "build_branch")?;
+    let tag = optional(token, "build_tag")?.filter(|tag| !tag.is_empty());
+    let (claim, kind, name) = match tag {
+        Some(tag) => ("build_tag", "tags", tag),
+        None => ("build_branch", "heads", branch),
     };
-    named("build_tag", "tags").or_else(|| named("build_branch", "heads"))
+    Ok(Ref {
+        claim,
+        value: format!("refs/{kind}/{name}"),
+        // Buildkite writes a fork's branch as `OWNER:BRANCH`; git allows no colon in a name.
+        is_proposed: branch.contains(':') || name.contains(':'),
+    })
+}
+
+/// A claim that may be missing. What is there and is no text is not missing.
+fn optional<'a>(token: &'a Token, claim: &'static str) -> Result<Option<&'a str>, Error> {
+    match token.claims.get(claim) {
+        None | Some(serde_json::Value::Null) => Ok(None),
+        Some(serde_json::Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(forbidden(claim, &other.to_string(), "which is no text")),
+    }
+}
+
+/// Whether git could have such a ref (git-check-ref-format): another one is read in two ways.
+fn is_ref(claim: &'static str, text: &str) -> Result<(), Error> {
+    let strange = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
+    let is_one = text.starts_with("refs/")
+        && text.split('/').all(|part| !part.is_empty())
+        && !text.contains(strange)
+        && !text.contains("..")
+        && !text.contains("@{");
+    match is_one {
+        true => Ok(()),
+        false => Err(forbidden(claim, text, "which is no ref (`refs/…`)")),
+    }
 }
 
 /// A pattern for refs, by component.

@@ -51,16 +51,6 @@ pub enum Proposal<'a> {
 }
 
 impl Proposal<'_> {
-    /// Whether it is so large that the public instance will not take it.
-    #[must_use]
-    pub fn is_large(&self) -> bool {
-        match self {
-            // Quotes in the text are escaped; there are about twenty in an envelope.
-            Self::Dsse { envelope, .. } => envelope.len() > LARGE,
-            Self::HashedRekord { .. } => false,
-        }
-    }
-
     const fn kind(&self) -> &'static str {
         match self {
             Self::Dsse { .. } => "dsse",

@@ -291,6 +291,44 @@ fn others_have_no_event() {
             "ok",
             "build_tag",
         ),
+        // Whatever else it says, a fork's branch is a fork's.
+        (
+            token(
+                Issuer::Buildkite,
+                json!({ "build_tag": "main", "build_branch": "evil:main" }),
+            ),
+            "build_tag",
+            "build_tag",
+        ),
+        (
+            token(Issuer::Buildkite, json!({ "build_branch": ["evil:main"] })),
+            "build_branch",
+            "build_branch",
+        ),
+        (
+            token(Issuer::Buildkite, json!({ "build_tag": ["v1"] })),
+            "build_tag",
+            "build_tag",
+        ),
+        (
+            token(Issuer::Gitlab, json!({ "ref_path": ["refs/heads/main"] })),
+            "ref_path",
+            "ref_path",
+        ),
+        (
+            token(
+                Issuer::Gitlab,
+                json!({ "ref_path": "refs/heads/main", "ref": "refs/merge-requests/1/head" }),
+            ),
+            "ref",
+            "ref",
+        ),
+        (
+            token(Issuer::Github, json!({ "ref": "refs//pull/1/merge" })),
+            "ref",
+            "ref",
+        ),
+        (circle(json!({ vcs: ["refs/heads/main"] })), vcs, vcs),
         (circle(json!({})), "ok", "ref"),
         (
             circle(json!({ ssh: false, vcs: "refs/heads/main" })),
