@@ -23,6 +23,7 @@ mod signed;
 mod walk;
 
 use core::fmt;
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -65,6 +66,7 @@ use crate::model::Limits;
 use crate::model::Pinned;
 use crate::model::San;
 use crate::model::Timestamp;
+use crate::model::strict_json;
 use crate::registry::Writer;
 use crate::services;
 use crate::services::rekor;
@@ -74,6 +76,7 @@ use crate::sign::existing::Author;
 use crate::sign::existing::Place;
 use crate::sign::existing::Wanted;
 use crate::sign::make::Made;
+use crate::sign::publish::ReadBack;
 use crate::transport::Deadline;
 use crate::transport::Transport;
 use crate::verify::LogTerm;
@@ -215,6 +218,22 @@ impl Signer {
         formats.into_iter().flatten().collect()
     }
 
+    /// Whether a document of so many bytes makes an entry of a log that the public instance does not
+    /// take. Gives the bytes of that entry: Rekor v1 is sent the whole document, Rekor v2 its digest.
+    #[must_use]
+    pub fn too_large_entry(&self, document: usize, formats: &BTreeSet<Format>) -> Option<usize> {
+        let has_v1 = formats.iter().any(|format| match format {
+            Format::Bundle => {
+                let mut logs = self.services.rekor().iter();
+                logs.any(|log| log.version == rekor::Version::V1)
+            }
+            Format::Legacy => self.services.rekor_v1().is_some(),
+        });
+        // In base64 it is a third longer, in a statement and an envelope.
+        let entry = (document / 3).saturating_mul(4);
+        (has_v1 && entry > rekor::v1::LARGE).then_some(entry)
+    }
+
     /// Signs an image.
     ///
     /// # Errors
@@ -259,10 +278,18 @@ impl Signer {
         let named = self.resolve(walked).await?;
         let name = payload::docker_reference(named.image.repository());
         let mut jobs = Vec::new();
+        let mut taken = BTreeSet::new();
         for (about, targets) in assign(predicates, &named.targets, request.recursion)? {
             for target in targets {
+                // One of them would take the place of the other.
+                if !taken.insert(target.digest) && replace == Replace::Yes {
+                    return Err(Error::PredicateTwice {
+                        digest: target.digest,
+                    });
+                }
                 let subject = [(Some(name.as_str()), target.digest)];
                 let payload = about.predicate.statement(&subject, &BTreeMap::new());
+                readable(&payload)?;
                 jobs.push(Job {
                     target: target.clone(),
                     content: Content::Statement {
@@ -302,6 +329,7 @@ impl Signer {
     ) -> Result<FileBundle, Error> {
         let holder = self.holder(deadline).await?;
         let statement = predicate.statement(&[(Some(name), digest)], &BTreeMap::new());
+        readable(&statement)?;
         let formats = [Format::Bundle];
         let made = self.statement(&holder, &statement, digest, &formats, deadline);
         match made.await?.pop() {
@@ -368,6 +396,8 @@ impl Signer {
             .try_collect()
             .await?;
 
+        self.wait_for_times(&made).await;
+
         // 4. What was signed is what the reference still names.
         self.still(request, image).await?;
 
@@ -377,7 +407,16 @@ impl Signer {
         let writing = made
             .into_iter()
             .flat_map(|(job, made)| made.into_iter().map(move |made| (job, made)));
-        let writing = writing.map(|(job, made)| write(&writer, place, job, made, created, replace));
+        let mut seen = BTreeSet::new();
+        let writing = writing.map(|(job, made)| {
+            // Of many signatures one is read back whole; documents are, each of them.
+            let is_first = seen.insert(made.0);
+            let what = match (&job.content, is_first) {
+                (Content::Signature, false) => ReadBack::Manifest,
+                (Content::Signature | Content::Statement { .. }, _) => ReadBack::Everything,
+            };
+            write(&writer, place, job, made, created, (replace, what))
+        });
         let written: Vec<_> = stream::iter(writing)
             .buffer_unordered(SIDE_BY_SIDE)
             .collect()
@@ -427,14 +466,14 @@ impl Signer {
         for (mut job, found) in looked {
             job.formats.clear();
             for (format, found) in found {
-                // To take others' place it is written once more.
-                let takes_place = format == Format::Legacy && replace == Replace::Yes;
-                match found.filter(|_| !takes_place) {
-                    Some((holder, proof)) => pieces.push(Piece {
+                // To take others' place it is written once more, where there are any.
+                let replaces = format == Format::Legacy && replace == Replace::Yes;
+                match found.filter(|found| !replaces || found.alone) {
+                    Some(found) => pieces.push(Piece {
                         target: job.target.clone(),
                         format,
-                        proof,
-                        state: State::Kept(holder),
+                        proof: found.proof,
+                        state: State::Kept(found.holder),
                     }),
                     None => job.formats.push(format),
                 }
@@ -508,6 +547,21 @@ impl Signer {
         }
     }
 
+    /// Waits until no time of what was made is in the future: the clock of a service may be ahead of
+    /// this machine's, by as much as a signer allows, and whoever verifies allows nothing.
+    async fn wait_for_times(&self, made: &[(&Job, Vec<(Format, Made)>)]) {
+        let made = made.iter().flat_map(|(_, made)| made);
+        let times = made.flat_map(|(_, made)| made.proof.times());
+        let latest = times.map(|time| time.time).max();
+        let ahead = latest.map_or(0, |latest| {
+            latest.unix_seconds() - (self.clock)().unix_seconds()
+        });
+        if let Ok(ahead @ 1..) = u64::try_from(ahead) {
+            let most = ahead.min(u64::from(SKEW));
+            tokio::time::sleep(Duration::from_secs(most)).await;
+        }
+    }
+
     /// Whether a tag that was signed by still names the same image.
     async fn still(&self, request: Request<'_>, image: &Pinned) -> Result<(), Error> {
         if request.reference.digest().is_some() {
@@ -549,6 +603,11 @@ struct Named {
     targets: Vec<Target>,
 }
 
+/// Whether a statement can be read back: one that is nested too deep cannot, and is not signed.
+fn readable(statement: &[u8]) -> Result<(), Error> {
+    strict_json(statement).map_err(|source| Error::Statement { source })
+}
+
 /// Whether a log states the time, as those of Rekor v1 do.
 fn states_time(services: &Services) -> bool {
     let mut logs = services.rekor().iter();
@@ -567,7 +626,13 @@ fn assign<'a>(
         let Some(platform) = &about.platform else {
             continue;
         };
-        let is_of = |target: &&Target| matches!(&target.role, Role::Image(Some(own)) if own.answers(platform));
+        let is_of = |target: &&Target| {
+            let Role::Image(first) = &target.role else {
+                return false;
+            };
+            let mut listed = first.iter().chain(&target.also_for);
+            listed.any(|own| own.answers(platform))
+        };
         let of_platform: Vec<_> = targets.iter().filter(is_of).collect();
         if of_platform.is_empty() {
             return Err(Error::PlatformMissing {
@@ -595,7 +660,7 @@ async fn write(
     job: &Job,
     (format, made): (Format, Made),
     created: Timestamp,
-    replace: Replace,
+    (replace, what): (Replace, ReadBack),
 ) -> Piece {
     let (repository, target) = (place.repository, &job.target);
     let written = match format {
@@ -610,7 +675,10 @@ async fn write(
         }
     };
     let written = match written {
-        Ok(holder) => publish::read_back(place, &made).await.map(|()| holder),
+        Ok(holder) => {
+            let read = publish::read_back(place, &made, &holder, what).await;
+            read.map(|()| holder)
+        }
         Err(error) => Err(error),
     };
     Piece {

@@ -218,6 +218,11 @@ impl fmt::Display for Remedy<'_> {
                 Fault::Compressed(_) | Fault::DockerArchive => "",
                 _ => REWRITE,
             },
+            Error::Unwritten {
+                fault: Fault::Io(_),
+                ..
+            } => " (give this user the right to write there, and room)",
+            Error::Unwritten { .. } => "",
             Error::NoImage { .. } => " (name a layout with an image, or copy the image into it)",
             Error::SeveralImages { .. } => "",
             _ => REWRITE,

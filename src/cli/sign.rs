@@ -34,6 +34,8 @@ use crate::model::printable;
 use crate::output::NotSigned;
 use crate::output::signed_json;
 use crate::output::signed_text;
+use crate::registry::Source;
+use crate::services::rekor::v1::LARGE;
 use crate::sign::About;
 use crate::sign::Again;
 use crate::sign::Format;
@@ -81,8 +83,8 @@ pub(super) struct Attest {
     #[arg(help_heading = "What is attested")]
     kind: String,
 
-    /// Put it in the place of older attestations of its type, in the legacy layout. Bundles stay: the
-    /// newest one counts.
+    /// Put it in the place of older attestations of its type, whoever made them, in the legacy layout.
+    /// Bundles stay, and are still read.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
     #[arg(
         default_value_t = false,
@@ -99,7 +101,7 @@ struct CommonFlags {
     #[command(flatten)]
     place: PlaceFlags,
 
-    /// The index and every manifest in it.
+    /// The index and every image in it; `sign` also signs the attestation manifests in it.
     #[arg(long, short, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
     #[arg(
         default_value_t = false,
@@ -208,7 +210,7 @@ impl Sign {
                 });
             }
         }
-        self.common.run(&[], async |signer, request| {
+        self.common.run(&[], 0, async |signer, request| {
             signer.sign(request, &unique).await
         })
     }
@@ -220,13 +222,23 @@ impl Attest {
             Ok(predicates) => predicates,
             Err(failed) => return failed.outcome(),
         };
+        if self.common.recursive && predicates.iter().all(|about| about.platform.is_some()) {
+            return Err(UsageError::Value {
+                flag: "--recursive",
+                value: "true".to_owned(),
+                expected: "each document is for one platform (leave it away, or give a document \
+                           without a platform too)",
+            });
+        }
         let files: Vec<_> = self.predicate.iter().map(|text| split(text).1).collect();
         let files: Vec<_> = files.into_iter().map(Path::new).collect();
+        let sizes = predicates.iter().map(|about| about.predicate.json().len());
+        let largest = sizes.max().unwrap_or_default();
         let replace = match self.replace {
             true => Replace::Yes,
             false => Replace::No,
         };
-        self.common.run(&files, async |signer, request| {
+        self.common.run(&files, largest, async |signer, request| {
             signer.attest(request, &predicates, replace).await
         })
     }
@@ -271,10 +283,12 @@ fn split(text: &str) -> (Option<Platform>, &str) {
 }
 
 impl CommonFlags {
-    /// Signs every reference with `work`, one after the other, and says what became of it.
+    /// Signs every reference with `work`, one after the other, and says what became of it. `largest`
+    /// is how many bytes the largest document has.
     fn run(
         &self,
         predicates: &[&Path],
+        largest: usize,
         work: impl AsyncFn(&Signer, Request<'_>) -> Result<Signed, crate::sign::Error>,
     ) -> Result<Outcome, UsageError> {
         self.compatible.honour()?;
@@ -283,6 +297,11 @@ impl CommonFlags {
         let question = self
             .place
             .question(references, Thoroughness::UntilProven, &limits)?;
+        if let Source::Layout(layout) = &question.source {
+            layout
+                .writable()
+                .map_err(|source| UsageError::Layout { source })?;
+        }
         if question.scope.signature_repositories.len() > 1 {
             return Err(UsageError::Value {
                 flag: "--signature-repository",
@@ -329,6 +348,9 @@ impl CommonFlags {
             let logs = self.services.logs();
             let signer = plan.signer(transport, logs, &limits, deadline).await?;
             let formats = self.formats(&signer);
+            if let Some(entry) = signer.too_large_entry(largest, &formats) {
+                say("note", &large(entry));
+            }
             let mut worst = Outcome::Allowed;
             for reference in &question.references {
                 let request = self.request(&question, reference, &formats, deadline);
@@ -348,7 +370,18 @@ impl CommonFlags {
         });
         let outcome = match outcome {
             Ok(outcome) => outcome,
-            Err(failed) => failed.outcome()?,
+            Err(reason) => {
+                // What keeps from everything is the reason about each.
+                if let Failed::Coded { code, text } = &reason {
+                    let left = question.references.iter().skip(done.len() + failed.len());
+                    failed.extend(left.map(|reference| NotSigned {
+                        reference: reference.to_string(),
+                        code: *code,
+                        reason: text.clone(),
+                    }));
+                }
+                reason.outcome()?
+            }
         };
         self.write(&done, &failed, outcome)
     }
@@ -440,6 +473,22 @@ impl CommonFlags {
         }
         Ok(outcome)
     }
+}
+
+/// What the size of an entry is going to meet with.
+pub(super) fn large(entry: usize) -> String {
+    format!(
+        "Rekor v1 is sent whole documents, here {:.1} MB, and what stands before the public instance \
+         drops requests of more than {:.1} MB (a log of Rekor v2 is sent the digest alone: name one in \
+         the signing configuration)",
+        megabytes(entry),
+        megabytes(LARGE),
+    )
+}
+
+fn megabytes(bytes: usize) -> f64 {
+    let tenths = u32::try_from(bytes / 100_000).unwrap_or(u32::MAX);
+    f64::from(tenths) / 10.0
 }
 
 /// `NAME@DIGEST` of every manifest none of whose signatures failed.

@@ -1,6 +1,7 @@
 //! `scgate sign-blob` and `scgate attest-blob`: bundles for files, several at once under one
 //! certificate.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 use std::path::PathBuf;
@@ -17,22 +18,29 @@ use crate::cli::files::show;
 use crate::cli::files::write_whole;
 use crate::cli::network::NetworkFlags;
 use crate::cli::refused::CompatibleSigningFlags;
+use crate::cli::say;
+use crate::cli::sign::large;
 use crate::cli::signing::ServiceFlags;
 use crate::cli::signing::WhoFlags;
 use crate::cli::verify_blob::Blob;
+use crate::cli::verify_blob::Found;
 use crate::model::Digest;
 use crate::model::Limits;
 use crate::model::Timestamp;
 use crate::model::printable;
 use crate::sign::FileBundle;
+use crate::sign::Format;
 use crate::sign::Predicate;
 use crate::sign::PredicateType;
 use crate::sign::Signer;
 use crate::transport::Deadline;
 use crate::verify::Artifact;
 
-/// What the name of a bundle ends with, as cosign's users have it.
+/// What the name of a bundle ends with, as cosign's users have it. Before it stands the type of an
+/// attestation, so that nothing takes the place of a signature.
 const ENDING: &str = ".sigstore.json";
+/// Letters of a digest that tell types apart which have no name.
+const LETTERS: usize = 12;
 
 /// Sign files, keylessly or with a key.
 ///
@@ -68,7 +76,8 @@ struct CommonFlags {
     #[arg(value_name = "FILE|-", required = true)]
     files: Vec<String>,
 
-    /// Where the bundle goes, for one file [default: FILE.sigstore.json].
+    /// Where the bundle goes, for one file [default: FILE.sigstore.json, of an attestation
+    /// FILE.TYPE.sigstore.json].
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
 
@@ -98,16 +107,11 @@ struct CommonFlags {
 
 impl SignBlob {
     pub(super) fn run(&self) -> Result<Outcome, UsageError> {
-        self.common.run(None, async |signer, name, file, deadline| {
-            let Blob::Bytes(bytes) = &file else {
-                return Err(Failed::Usage(UsageError::Value {
-                    flag: "FILE",
-                    value: printable(name),
-                    expected: "a signature is over the file itself (name the file, not its digest)",
-                }));
-            };
-            Ok(signer.sign_file(bytes, deadline).await?)
-        })
+        self.common
+            .run(None, "", async |signer, name, file, deadline| match &file {
+                Blob::Bytes(bytes) => Ok(signer.sign_file(bytes, deadline).await?),
+                Blob::Digest(_) => Err(Failed::Usage(over_digest(name))),
+            })
     }
 }
 
@@ -117,8 +121,10 @@ impl AttestBlob {
             Ok(predicate) => predicate,
             Err(failed) => return failed.outcome(),
         };
+        let about = (self.predicate.as_path(), predicate.json().len());
         self.common.run(
-            Some(&self.predicate),
+            Some(about),
+            &infix(predicate.kind()),
             async |signer, name, file, deadline| {
                 let digest = match file.artifact() {
                     Artifact::Bytes(bytes) => Digest::sha256(bytes),
@@ -144,11 +150,33 @@ impl AttestBlob {
     }
 }
 
+fn over_digest(name: &str) -> UsageError {
+    UsageError::Value {
+        flag: "FILE",
+        value: printable(name),
+        expected: "a signature is over the file itself (name the file, not its digest)",
+    }
+}
+
+/// What stands before the ending in the name of an attestation's bundle.
+fn infix(kind: &PredicateType) -> String {
+    match kind {
+        PredicateType::Uri(uri) => {
+            let digest = Digest::sha256(uri.as_bytes());
+            let letters: String = digest.hex().chars().take(LETTERS).collect();
+            format!(".attestation-{letters}")
+        }
+        kind => format!(".{}", kind.name()),
+    }
+}
+
 impl CommonFlags {
-    /// Makes a bundle for each file with `work`, and writes it.
+    /// Makes a bundle for each file with `work`, and writes it. `predicate` is a document and how many
+    /// bytes it has, `infix` stands in the name of a bundle that nobody gave one.
     fn run(
         &self,
-        more: Option<&Path>,
+        predicate: Option<(&Path, usize)>,
+        infix: &str,
         work: impl AsyncFn(&Signer, &str, Blob, Deadline) -> Result<FileBundle, Failed>,
     ) -> Result<Outcome, UsageError> {
         self.compatible.honour()?;
@@ -158,8 +186,14 @@ impl CommonFlags {
                 reason: "the old form of a bundle is only read (leave it away)",
             });
         }
+        // All of them, before anything is signed.
+        for name in &self.files {
+            if Blob::find(name)? == Found::Digest && predicate.is_none() {
+                return Err(over_digest(name));
+            }
+        }
         let limits = Limits::default();
-        let places = self.places(more)?;
+        let places = self.places(predicate.map(|(path, _)| path), infix)?;
         if self.who.takes_stdin() && self.files.iter().any(|file| file == "-") {
             return Err(UsageError::Value {
                 flag: "--identity-token",
@@ -185,6 +219,11 @@ impl CommonFlags {
             let deadline = Deadline::after(self.network.timeout);
             let logs = self.services.logs();
             let signer = plan.signer(transport, logs, &limits, deadline).await?;
+            let size = predicate.map_or(0, |(_, size)| size);
+            let formats = BTreeSet::from([Format::Bundle]);
+            if let Some(entry) = signer.too_large_entry(size, &formats) {
+                say("note", &large(entry));
+            }
             for (name, place) in self.files.iter().zip(&places) {
                 let file = Blob::read(name)?;
                 let bundle = work(&signer, name, file, deadline).await?;
@@ -201,7 +240,7 @@ impl CommonFlags {
     }
 
     /// Where the bundles go, each to a place of its own.
-    fn places(&self, more: Option<&Path>) -> Result<Vec<PathBuf>, UsageError> {
+    fn places(&self, more: Option<&Path>, infix: &str) -> Result<Vec<PathBuf>, UsageError> {
         let places: Vec<PathBuf> = match (&self.bundle, self.files.as_slice()) {
             (Some(place), [_]) => vec![place.clone()],
             (Some(place), _) => {
@@ -221,6 +260,7 @@ impl CommonFlags {
             (None, files) => {
                 let beside = |file: &String| {
                     let mut name = OsString::from(file);
+                    name.push(infix);
                     name.push(ENDING);
                     PathBuf::from(name)
                 };

@@ -286,7 +286,38 @@ pub(super) enum Blob {
     Digest(Digest),
 }
 
+/// What an argument names, before it is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Found {
+    Digest,
+    File,
+}
+
 impl Blob {
+    /// Whether what an argument names is there and can be opened: several are looked for before
+    /// anything is done with the first.
+    pub(super) fn find(argument: &str) -> Result<Found, UsageError> {
+        match digest::parse(argument) {
+            Some(Ok(_)) => return Ok(Found::Digest),
+            Some(Err(error)) if !Path::new(argument).exists() => return Err(error),
+            Some(Err(_)) | None => {}
+        }
+        if argument == "-" {
+            return Ok(Found::File);
+        }
+        let file = File::open(argument).and_then(|file| file.metadata());
+        match file {
+            Ok(file) if !file.is_dir() => Ok(Found::File),
+            Ok(_) => Err(io::ErrorKind::IsADirectory.into()),
+            Err(source) => Err(source),
+        }
+        .map_err(|source| UsageError::File {
+            flag: "FILE",
+            path: crate::model::printable(argument),
+            source,
+        })
+    }
+
     /// Reads what an argument names: a digest, stdin or a file.
     pub(super) fn read(argument: &str) -> Result<Self, UsageError> {
         let name = crate::model::printable(argument);

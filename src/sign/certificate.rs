@@ -29,7 +29,7 @@ const LEAST_LEFT: i64 = 120;
 #[derive(Debug)]
 pub(super) struct Certificate {
     pub(super) leaf: Vec<u8>,
-    /// Intermediates and root, as the authority sent them. Only a hint for old readers.
+    /// Intermediates and root, as they stand in the trusted root. Only a hint for old readers.
     pub(super) chain: Vec<Vec<u8>>,
     not_after: Timestamp,
 }
@@ -151,7 +151,7 @@ impl Signer {
         self.is_named(token, &facts.identity)?;
         let certificate = Certificate {
             leaf: issued.leaf,
-            chain: issued.chain,
+            chain: facts.chain,
             not_after: facts.not_after,
         };
         Ok(Holder(Arc::new(Held {

@@ -5,6 +5,7 @@ use crate::model::DenyCode;
 use crate::model::Digest;
 use crate::model::Exceeded;
 use crate::model::Identity;
+use crate::model::JsonError;
 use crate::model::ManifestError;
 use crate::model::printable;
 use crate::policy::PolicyError;
@@ -128,6 +129,15 @@ pub enum Error {
         /// The platform.
         platform: String,
     },
+    /// Two documents of one type are for one manifest, and one is to take the place of the others. The
+    /// operator can name one.
+    #[error(
+        "two documents are for `{digest}`, and `--replace` leaves one of a type (name only one)"
+    )]
+    PredicateTwice {
+        /// The manifest.
+        digest: Digest,
+    },
     /// The rules for the same signer contradict each other, which they do not.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -158,6 +168,12 @@ pub enum Error {
     StampUnknown {
         /// What it is about.
         subject: Digest,
+    },
+    /// The statement around a document cannot be read back. Whoever made the document can mend it.
+    #[error("the statement about it could not be read back: {source}")]
+    Statement {
+        /// Why not.
+        source: JsonError,
     },
     /// The tag names another image by now.
     #[error("`{reference}` was `{was}` when the command began, and is `{is}` now")]
@@ -212,6 +228,7 @@ impl Error {
             Self::StampUnknown { .. } => DenyCode::TimestampUntrusted,
             Self::Nameless => DenyCode::TokenMalformed,
             Self::TimeMissing => DenyCode::TimeMissing,
+            Self::PredicateTwice { .. } | Self::Statement { .. } => DenyCode::PredicateMalformed,
             Self::Policy(_) => DenyCode::Internal,
             Self::PlatformMissing { .. } => DenyCode::PlatformMissing,
             Self::Registry(source) => source.code(),

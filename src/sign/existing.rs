@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::admit::Gate;
 use crate::admit::Scope;
 use crate::admit::Thoroughness;
@@ -17,9 +19,11 @@ use crate::model::Outcome;
 use crate::model::Pinned;
 use crate::model::Repository;
 use crate::model::San;
+use crate::model::read_json;
 use crate::policy;
 use crate::policy::Covers;
 use crate::policy::Demand;
+use crate::policy::Finding;
 use crate::policy::Pattern;
 use crate::policy::Policy;
 use crate::policy::Rules;
@@ -31,6 +35,7 @@ use crate::registry::Source;
 use crate::registry::Way;
 use crate::sign::Error;
 use crate::sign::Format;
+use crate::sign::PredicateType;
 use crate::sign::Signer;
 use crate::transport::Deadline;
 use crate::verify::Layout;
@@ -61,6 +66,15 @@ pub(super) enum Wanted<'a> {
     },
 }
 
+/// Evidence that makes another one needless.
+pub(super) struct Existing {
+    /// The manifest that holds it.
+    pub(super) holder: Digest,
+    pub(super) proof: Arc<VerifiedSignature>,
+    /// Whether nothing else lies beside it that may be of its type.
+    pub(super) alone: bool,
+}
+
 /// Where evidence about an image is looked for and written.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
@@ -80,19 +94,31 @@ impl Signer {
         format: Format,
         who: &Author,
         wanted: Wanted<'_>,
-    ) -> Result<Option<(Digest, Arc<VerifiedSignature>)>, Error> {
+    ) -> Result<Option<Existing>, Error> {
         let gate = self.asking_for(place, format, who, wanted)?;
         let image = place.image.sibling(subject);
         let now = (self.clock)();
         let found = gate
             .evidence_about(place.source, &image, now, place.deadline)
             .await;
+        let may_be_of_its_type = |finding: &Finding| match (&finding.proof, wanted) {
+            (Ok(proof), Wanted::Statement { predicate_type, .. }) => {
+                proof.predicate_type() == Some(predicate_type)
+            }
+            (Ok(_), Wanted::Signature(_)) | (Err(_), _) => true,
+        };
+        let beside = found.findings.iter().filter(|it| may_be_of_its_type(it));
+        let alone = beside.count() == 1 && found.gaps.is_empty() && found.not_examined == 0;
         let kept = found.findings.into_iter().find_map(|finding| {
             let proof = finding.proof.ok()?;
             let is_it = is_of(&proof, format)
                 && gate.policy().accepts(&proof).is_ok()
                 && is_same(&proof, wanted);
-            is_it.then_some((finding.holder, proof))
+            is_it.then_some(Existing {
+                holder: finding.holder,
+                proof,
+                alone,
+            })
         });
         if kept.is_some() {
             return Ok(kept);
@@ -201,6 +227,25 @@ fn is_same(proof: &VerifiedSignature, wanted: Wanted<'_>) -> bool {
         Wanted::Signature(annotations) => {
             proof.annotations().map_or(0, BTreeMap::len) == annotations.len()
         }
-        Wanted::Statement { payload, .. } => proof.payload() == Some(payload),
+        Wanted::Statement {
+            payload,
+            predicate_type,
+        } => proof.payload().is_some_and(|found| {
+            found == payload
+                || predicate_type == PredicateType::Custom.uri() && wraps_the_same(found, payload)
+        }),
     }
+}
+
+/// Whether two statements of the type `custom` are about the same and wrap the same text: each also
+/// has the time when it was wrapped.
+fn wraps_the_same(one: &[u8], other: &[u8]) -> bool {
+    let untimed = |statement: &[u8]| {
+        let mut statement: Value = read_json(statement).ok()?;
+        let predicate = statement.get_mut("predicate")?.as_object_mut()?;
+        predicate.remove("Timestamp")?;
+        Some(statement)
+    };
+    let one = untimed(one);
+    one.is_some() && one == untimed(other)
 }

@@ -57,8 +57,6 @@ impl fmt::Debug for Password {
 pub(super) enum Kind {
     Ed25519,
     P256,
-    P384,
-    P521,
     Rsa2048,
     Rsa3072,
     Rsa4096,
@@ -70,8 +68,6 @@ impl Kind {
         match self {
             Self::Ed25519 => "PKIX_ED25519",
             Self::P256 => "PKIX_ECDSA_P256_SHA_256",
-            Self::P384 => "PKIX_ECDSA_P384_SHA_384",
-            Self::P521 => "PKIX_ECDSA_P521_SHA_512",
             Self::Rsa2048 => "PKIX_RSA_PKCS1V15_2048_SHA256",
             Self::Rsa3072 => "PKIX_RSA_PKCS1V15_3072_SHA256",
             Self::Rsa4096 => "PKIX_RSA_PKCS1V15_4096_SHA256",
@@ -82,20 +78,10 @@ impl Kind {
     pub(super) fn hash(self, message: &[u8]) -> Vec<u8> {
         use aws_lc_rs::digest;
         let algorithm = match self {
-            Self::P384 => &digest::SHA384,
-            Self::Ed25519 | Self::P521 => &digest::SHA512,
+            Self::Ed25519 => &digest::SHA512,
             Self::P256 | Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => &digest::SHA256,
         };
         digest::digest(algorithm, message).as_ref().to_vec()
-    }
-
-    const fn ecdsa(self) -> Option<&'static EcdsaSigningAlgorithm> {
-        match self {
-            Self::P256 => Some(&ECDSA_P256_SHA256_ASN1_SIGNING),
-            Self::P384 => Some(&ECDSA_P384_SHA384_ASN1_SIGNING),
-            Self::P521 => Some(&ECDSA_P521_SHA512_ASN1_SIGNING),
-            Self::Ed25519 | Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => None,
-        }
     }
 }
 
@@ -181,12 +167,17 @@ impl SigningKey {
     fn ecdsa(
         read: impl Fn(&'static EcdsaSigningAlgorithm) -> Option<EcdsaKeyPair>,
     ) -> Result<Self, KeyError> {
-        for kind in [Kind::P256, Kind::P384, Kind::P521] {
-            if let Some(pair) = kind.ecdsa().and_then(&read) {
-                return Self::new(Pair::Ecdsa(pair), kind);
-            }
+        if let Some(pair) = read(&ECDSA_P256_SHA256_ASN1_SIGNING) {
+            return Self::new(Pair::Ecdsa(pair), Kind::P256);
         }
-        Err(KeyError::Unsupported)
+        let larger = [
+            &ECDSA_P384_SHA384_ASN1_SIGNING,
+            &ECDSA_P521_SHA512_ASN1_SIGNING,
+        ];
+        Err(match larger.into_iter().find_map(read) {
+            Some(_) => KeyError::Unread,
+            None => KeyError::Unsupported,
+        })
     }
 
     fn rsa(pair: RsaKeyPair) -> Result<Self, KeyError> {
@@ -287,9 +278,13 @@ pub enum KeyError {
     /// A public key, which signs nothing.
     #[error("a public key, which signs nothing (name the private one)")]
     Public,
-    /// Of a kind that Sigstore does not know.
+    /// On P-384 or P-521: cosign hashes by SHA-256 with any managed key (measured with 3.1.3 and
+    /// 2.6.5), and Sigstore's formats by SHA-384 and SHA-512.
     #[error(
-        "not a private key of a known kind (P-256, P-384, P-521, Ed25519, RSA of 2048, 3072 or 4096 bits)"
+        "a key on P-384 or P-521, whose signatures no cosign verifies (sign with P-256, Ed25519 or RSA)"
     )]
+    Unread,
+    /// Of a kind that Sigstore does not know.
+    #[error("not a private key of a known kind (P-256, Ed25519, RSA of 2048, 3072 or 4096 bits)")]
     Unsupported,
 }

@@ -90,9 +90,6 @@ impl Signer {
     ) -> Result<Vec<(Format, Made)>, Error> {
         let client = self.client(deadline);
         let has = |format| formats.contains(&format);
-        if has(Format::Legacy) {
-            sha256(holder)?;
-        }
         let signed = payload::pae(statement);
         let signature = holder.key().sign(&signed)?;
         let envelope = payload::envelope(statement, &signature);
@@ -207,7 +204,6 @@ impl Signer {
         subject: Digest,
         deadline: Deadline,
     ) -> Result<Made, Error> {
-        sha256(holder)?;
         let client = self.client(deadline);
         let signature = holder.key().sign(&document)?;
         let logged = Logged {
@@ -353,7 +349,6 @@ impl Signer {
             Some(envelope) => v1::Proposal::Dsse { envelope, verifier },
             None => {
                 hashable(holder)?;
-                sha256(holder)?;
                 v1::Proposal::HashedRekord {
                     digest: Digest::sha256(logged.signed),
                     signature: logged.signature,
@@ -428,18 +423,6 @@ fn pem(der: &[u8]) -> String {
 
 fn bundled(entries: &[Entry]) -> Vec<serde_json::Value> {
     entries.iter().map(Entry::to_bundle_json).collect()
-}
-
-/// Legacy signatures are read, and files are logged in Rekor v1, by SHA-256 whatever the key is.
-fn sha256(holder: &Holder) -> Result<(), Error> {
-    match holder.key().kind() {
-        Kind::P384 | Kind::P521 => Err(Error::KeyKind {
-            rule: "it hashes with another function than SHA-256, by which legacy signatures are read \
-                   and files logged in Rekor v1 (write bundles alone with `--signature-format \
-                   bundle`)",
-        }),
-        Kind::Ed25519 | Kind::P256 | Kind::Rsa2048 | Kind::Rsa3072 | Kind::Rsa4096 => Ok(()),
-    }
 }
 
 /// The media type of the layer that evidence becomes.

@@ -7,11 +7,14 @@ use serde::Serialize;
 
 use crate::model::Descriptor;
 use crate::model::Digest;
+use crate::model::Limits;
+use crate::model::Manifest;
 use crate::model::Repository;
 use crate::model::Timestamp;
 use crate::model::media_type;
 use crate::registry;
 use crate::registry::NewLayer;
+use crate::registry::RawManifest;
 use crate::registry::Search;
 use crate::registry::Way;
 use crate::registry::Writer;
@@ -40,9 +43,38 @@ pub(super) async fn prepare(
     begun.await.map(drop)
 }
 
-/// Reads back what a piece of evidence is made of. A registry that took it and has it not has not
-/// taken it.
-pub(super) async fn read_back(place: Place<'_>, made: &Made) -> Result<(), registry::Error> {
+/// How much of a piece of evidence is read back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum ReadBack {
+    /// The manifest and everything in it.
+    Everything,
+    /// The manifest: a registry takes none whose content it has not (OCI distribution specification
+    /// 1.1, "Pushing Manifests"), and that this one gives back what it took was seen.
+    Manifest,
+}
+
+/// Reads back a piece of evidence from the manifest that holds it. A registry that took it and has it
+/// not has not taken it.
+pub(super) async fn read_back(
+    place: Place<'_>,
+    made: &Made,
+    holder: &Digest,
+    what: ReadBack,
+) -> Result<(), registry::Error> {
+    let is_bundle = made.proof.layout().is_bundle();
+    // That of a legacy layer was read when it was watched, and may be replaced by a later one.
+    if is_bundle || what == ReadBack::Everything {
+        let manifest = place
+            .source
+            .manifest(place.repository, holder, place.deadline);
+        let raw = manifest.await?;
+        if what == ReadBack::Everything {
+            configuration(place, &raw).await?;
+        }
+    }
+    if is_bundle && what == ReadBack::Manifest {
+        return Ok(());
+    }
     let size = u64::try_from(made.bytes.len()).unwrap_or(u64::MAX);
     let kind = layer_type(made.proof.layout()).to_owned();
     let descriptor = Descriptor::new(kind, Digest::sha256(&made.bytes), size);
@@ -54,6 +86,22 @@ pub(super) async fn read_back(place: Place<'_>, made: &Made) -> Result<(), regis
         place.deadline,
     );
     read.await.map(drop)
+}
+
+/// Reads the configuration that a manifest names, as cosign does that adds to it.
+async fn configuration(place: Place<'_>, raw: &RawManifest) -> Result<(), registry::Error> {
+    let limits = Limits::default();
+    let known = raw.media_type.as_deref();
+    let parsed = Manifest::parse(&raw.bytes, known, limits.index_entries, &limits);
+    if let Ok(Manifest::Image(manifest)) = parsed {
+        let cap = usize::try_from(manifest.config.size).unwrap_or(usize::MAX);
+        let cap = cap.min(limits.manifest_bytes);
+        let read = place
+            .source
+            .blob(place.repository, &manifest.config, cap, place.deadline);
+        read.await?;
+    }
+    Ok(())
 }
 
 /// Pushes a bundle as a manifest that refers to what it is about, and gives that manifest's digest.

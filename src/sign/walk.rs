@@ -51,6 +51,8 @@ pub struct Target {
     pub size: u64,
     /// What it is.
     pub role: Role,
+    /// For which platforms it is listed besides the first.
+    pub also_for: Vec<Platform>,
 }
 
 /// What a manifest is in its image.
@@ -98,9 +100,17 @@ pub(super) async fn walk(
         _ => Vec::new(),
     };
     let mut seen = BTreeSet::from([raw.digest]);
+    let mut also: Vec<(Digest, Platform)> = Vec::new();
     for _ in 1..=limits.index_depth {
         // The same manifest may stand in several places; one signature is for all of them.
-        level.retain(|entry| seen.insert(entry.descriptor.digest));
+        level.retain(|entry| {
+            let digest = entry.descriptor.digest;
+            let is_new = seen.insert(digest);
+            if !is_new && let Some(platform) = &entry.descriptor.platform {
+                also.push((digest, platform.clone()));
+            }
+            is_new
+        });
         for _ in &level {
             budget.spend_manifest()?;
         }
@@ -120,7 +130,14 @@ pub(super) async fn walk(
         }
         if below.is_empty() {
             found.sort_by(|one, other| one.0.cmp(&other.0));
-            return Ok(found.into_iter().map(|(_, target)| target).collect());
+            let mut targets: Vec<_> = found.into_iter().map(|(_, target)| target).collect();
+            for target in &mut targets {
+                let platforms = also.iter().filter(|(digest, _)| *digest == target.digest);
+                target
+                    .also_for
+                    .extend(platforms.map(|(_, platform)| platform.clone()));
+            }
+            return Ok(targets);
         }
         level = below;
     }
@@ -212,6 +229,7 @@ fn parse(
         media_type: media_type.clone(),
         size: u64::try_from(raw.bytes.len()).unwrap_or(u64::MAX),
         role,
+        also_for: Vec::new(),
     };
     Ok((target, manifest))
 }

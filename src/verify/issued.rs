@@ -10,6 +10,7 @@ use crate::verify::Terms;
 use crate::verify::TrustRoot;
 use crate::verify::certificate::Leaf;
 use crate::verify::sct;
+use crate::verify::trust::Authority;
 
 /// What a signing certificate that leads to the root says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Issued {
     pub not_before: Timestamp,
     /// End of its validity.
     pub not_after: Timestamp,
+    /// The certificates of the trust root that it leads to, in DER, the lowest first.
+    pub chain: Vec<Vec<u8>>,
 }
 
 /// Verifies a certificate by itself, as [`super::verify()`] does with that of a signature: its
@@ -46,7 +49,18 @@ pub fn verify_certificate(
     if terms.sct == SctTerm::Required {
         sct::verify(leaf.tbs, &issuer, &root.ct_logs, limits)?;
     }
+    let leads_to = |authority: &&Authority| {
+        let only = core::slice::from_ref(*authority);
+        leaf.path(&[], only, &[at]).is_ok()
+    };
+    let authority = root.authorities.iter().find(leads_to);
+    let chain = authority.map(|authority| authority.chain.iter());
     Ok(Issued {
+        chain: chain
+            .into_iter()
+            .flatten()
+            .map(|issuer| issuer.der().to_vec())
+            .collect(),
         key: leaf.key.id(),
         not_before: leaf.not_before,
         not_after: leaf.not_after,

@@ -154,3 +154,113 @@ async fn what_is_not_its_type_is_not_signed() {
     said.complains("platform-missing");
     world.end().await;
 }
+
+/// What takes the place of others does so once, and never of what the same run made.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_replaces_others_does_so_once() {
+    let world = World::open().await;
+    let write = |name: &str, text: &str| fs::write(world.dir.path().join(name), text).unwrap();
+    write("one", &spdx("one"));
+    write("two", &spdx("two"));
+    let reference = world.reference();
+    let index = world.image.index.to_string();
+    let replace = |document: &str| {
+        let predicate = format!("--predicate={document}");
+        world
+            .attest(&[
+                "--replace",
+                "--signature-format=legacy",
+                &predicate,
+                &reference,
+            ])
+            .exits(0)
+    };
+    replace("one");
+    let asked = world.sandbox.requests().len();
+    let said = replace("one");
+    assert_eq!(world.sandbox.requests().len(), asked, "{said}");
+    replace("two");
+    assert_eq!(world.statements(&index, &[]).len(), 1);
+    // Beside one of another document it is signed again.
+    world
+        .attest(&["--signature-format=legacy", "--predicate=one", &reference])
+        .exits(0);
+    assert_eq!(world.statements(&index, &[]).len(), 2);
+    replace("one");
+    assert_eq!(world.statements(&index, &[]).len(), 1);
+    // Two for one manifest: without replacing both stay.
+    let both = [
+        "--predicate=linux/amd64=one",
+        "--predicate=linux/amd64/v1=two",
+    ];
+    let asked = world.sandbox.requests().len();
+    world
+        .attest(&both)
+        .and(["--replace", &reference])
+        .exits(2)
+        .complains("two documents");
+    assert_eq!(world.sandbox.requests().len(), asked);
+    world.end().await;
+}
+
+/// What is wrapped with the time is the same a second later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_custom_document_is_kept() {
+    let world = World::open().await;
+    let write = |text: &str| fs::write(world.dir.path().join("text"), text).unwrap();
+    let attest = || {
+        world
+            .signs(&["attest", "--predicate=text", &world.reference()])
+            .exits(0)
+    };
+    write("one");
+    attest();
+    let asked = world.sandbox.requests().len();
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let said = attest();
+    assert_eq!(world.sandbox.requests().len(), asked, "{said}");
+    assert!(said.stderr.contains("kept"), "{said}");
+    write("two");
+    attest();
+    assert_eq!(world.asked("/api/v1/log/entries"), 2);
+    world.end().await;
+}
+
+/// What the public log drops is said before it is sent, and what no second document is needed for.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_size_of_an_entry_is_said_before() {
+    let world = World::open().await;
+    let write = |name: &str, comment: usize| {
+        let mut document: serde_json::Value = serde_json::from_str(&spdx(name)).unwrap();
+        document["comment"] = json!("x".repeat(comment));
+        fs::write(world.dir.path().join(name), document.to_string()).unwrap();
+    };
+    write("small", 1_000_000);
+    write("large", 2_400_000);
+    let reference = world.reference();
+    let drops = "drops requests of more than 3.0 MB";
+    for (name, is_said) in [("small", false), ("large", true)] {
+        let predicate = format!("--predicate={name}");
+        let said = world.attest(&[&predicate, &reference]).exits(0);
+        assert_eq!(said.stderr.contains(drops), is_said, "{name}: {said}");
+        let said = world
+            .signs(&["attest-blob", "--type=spdxjson", &predicate, "small"])
+            .exits(0);
+        assert_eq!(said.stderr.contains(drops), is_said, "{name}: {said}");
+    }
+    // Rekor v2 is sent the digest alone.
+    let services = world.sandbox.signing_config(
+        scgate::sandbox::mint::LogVersion::V2,
+        scgate::sandbox::Stamps::Rfc3161,
+    );
+    fs::write(world.dir.path().join("services.json"), services).unwrap();
+    let said = world
+        .attest(&["--again", "--predicate=large", &reference])
+        .run();
+    assert!(!said.stderr.contains(drops), "{said}");
+    world
+        .attest(&["-r", "--predicate=linux/arm64=small", &reference])
+        .exits(2)
+        .complains("`--recursive true`");
+    world.end().await;
+}

@@ -150,3 +150,42 @@ async fn a_token_is_neither_signed_nor_shown() {
     sign("token").stdin(b"x").exits(0);
     world.end().await;
 }
+
+/// A signature and attestations of several types lie beside one file, and a mistake in one name is
+/// found before anything is signed.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_bundle_takes_the_place_of_another() {
+    let world = World::open().await;
+    let path = |name: &str| world.dir.path().join(name);
+    fs::write(path("app"), "app").unwrap();
+    fs::write(path("text"), "{}").unwrap();
+    for words in [
+        &["sign-blob", "app", "nope"][..],
+        &["sign-blob", "app", "."],
+        &["attest-blob", "--predicate=text", "app", "nope"],
+    ] {
+        world.signs(words).exits(2);
+        assert_eq!(world.sandbox.requests().len(), 0, "{words:?}");
+        assert!(!path("app.sigstore.json").exists());
+    }
+    let attest = |kind: &str| {
+        world
+            .signs(&["attest-blob", "--predicate=text", "app"])
+            .and([format!("--type={kind}")])
+            .exits(0)
+            .stdout
+    };
+    let mut names = vec![world.signs(&["sign-blob", "app"]).exits(0).stdout];
+    names.extend(["custom", "https://a.test/one", "https://a.test/two"].map(attest));
+    assert_eq!(
+        names[..2],
+        ["app.sigstore.json\n", "app.custom.sigstore.json\n"]
+    );
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 4, "{names:?}");
+    for name in names {
+        assert!(path(name.trim()).exists(), "{name}");
+    }
+    world.end().await;
+}

@@ -292,6 +292,54 @@ async fn a_registry_that_loses_content_is_not_believed() {
     }
 }
 
+/// A manifest that was taken, is listed and is not there has not been taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_is_lost_is_not_signed() {
+    let world = World::open().await;
+    let registry = world.sandbox.registry().unwrap();
+    // The image itself is read first.
+    let lost = "status=404,method=GET,path=/manifests/,after=1";
+    registry.inject(lost.parse().unwrap());
+    let format = "--signature-format=bundle";
+    let said = world.sign(&[format, &world.reference()]).run();
+    assert!(matches!(said.code, Some(1 | 3)), "{said}");
+    assert!(said.stdout.is_empty(), "{said}");
+    registry.clear_faults();
+    let twin = world.sign(&[format, "--again", &world.reference()]);
+    assert_eq!(twin.exits(0).stdout.lines().count(), 1);
+    world.end().await;
+}
+
+/// What keeps from everything is the reason about each reference, also for programs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_is_told_why_nothing_was_signed() {
+    let world = World::open().await;
+    world.token(
+        "token",
+        GithubToken {
+            event: "pull_request".to_owned(),
+            ..GithubToken::default()
+        },
+    );
+    let (one, other) = (world.reference(), format!("{}:v1", world.repository()));
+    let said = world.sign(&["-ojson", &one, &other]).exits(1);
+    let report: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    let failed = report["failed"].as_array().unwrap();
+    let references: Vec<_> = failed
+        .iter()
+        .map(|it| it["reference"].as_str().unwrap())
+        .collect();
+    assert_eq!(references, [one.as_str(), other.as_str()]);
+    assert!(
+        failed.iter().all(|it| it["code"] == "signing-forbidden"),
+        "{said}"
+    );
+    world.token("token", GithubToken::default());
+    let twin = world.sign(&["-ojson", &one]).exits(0);
+    assert!(!twin.stdout.contains("failed"), "{twin}");
+    world.end().await;
+}
+
 /// Who may not write is told so before anything stands in a log.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_logged_that_could_not_be_pushed() {
