@@ -122,10 +122,19 @@ struct Meanwhile {
     known: [Option<Digest>; 2],
     /// When the latest look began that was answered.
     latest: Instant,
+    /// When others began. A machine that is too busy for them is not waiting, and its write has long
+    /// arrived.
+    begun: Vec<Instant>,
     passed: Vec<RawManifest>,
 }
 
 impl Meanwhile {
+    /// For how long looks have been begun and none was answered.
+    fn unseen(&self) -> Duration {
+        let later = self.begun.iter().filter(|begun| **begun > self.latest);
+        GLANCE.saturating_mul(u32::try_from(later.count()).unwrap_or(u32::MAX))
+    }
+
     /// Who cannot look sees less, and how long nothing was seen is measured.
     fn note(&mut self, seen: Result<Seen, Error>) {
         let Ok(seen) = seen else {
@@ -367,6 +376,7 @@ impl Shared<'_> {
         let mut seen_meanwhile = Meanwhile {
             known: [seen.digest(), Some(document.digest)],
             latest: seen.asked,
+            begun: Vec::new(),
             passed: Vec::new(),
         };
         let outcome = loop {
@@ -374,6 +384,7 @@ impl Shared<'_> {
                 outcome = &mut put => break outcome,
                 Some(seen) = looks.next() => seen_meanwhile.note(seen),
                 () = &mut next => {
+                    seen_meanwhile.begun.push(Instant::now());
                     if looks.len() < GLANCES {
                         looks.push(self.glance());
                     }
@@ -383,7 +394,7 @@ impl Shared<'_> {
             }
         };
         // Both ways took as long as the quickest look, at least, and that is no time between the two.
-        let unseen = seen_meanwhile.latest.elapsed();
+        let unseen = seen_meanwhile.unseen().saturating_sub(self.quickest);
         let left = REST.max(self.slowest.saturating_mul(REST_TRIPS));
         let rest = async {
             while let Some(seen) = looks.next().await {
@@ -394,7 +405,7 @@ impl Shared<'_> {
         Sent {
             put: outcome,
             passed: seen_meanwhile.passed,
-            unseen: unseen.saturating_sub(self.quickest),
+            unseen,
         }
     }
 
