@@ -182,6 +182,7 @@ impl core::str::FromStr for Target {
 
 impl Sign {
     pub(super) fn run(&self) -> Result<Outcome, UsageError> {
+        self.common.compatible.honour()?;
         let annotations = self
             .annotations
             .iter()
@@ -216,6 +217,7 @@ impl Sign {
 
 impl Attest {
     pub(super) fn run(&self) -> Result<Outcome, UsageError> {
+        self.common.compatible.honour()?;
         let predicates = match self.predicates() {
             Ok(predicates) => predicates,
             Err(failed) => return failed.outcome(),
@@ -277,7 +279,6 @@ impl CommonFlags {
         predicates: &[&Path],
         work: impl AsyncFn(&Signer, Request<'_>) -> Result<Signed, crate::sign::Error>,
     ) -> Result<Outcome, UsageError> {
-        self.compatible.honour()?;
         let limits = Limits::default();
         let references = self.place.references()?;
         let question = self

@@ -113,6 +113,7 @@ impl SignBlob {
 
 impl AttestBlob {
     pub(super) fn run(&self) -> Result<Outcome, UsageError> {
+        self.common.compatible.honour()?;
         let predicate = match self.predicate() {
             Ok(predicate) => predicate,
             Err(failed) => return failed.outcome(),
