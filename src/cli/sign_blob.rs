@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use crate::cli::Outcome;
 use crate::cli::UsageError;
 use crate::cli::answer::write_data;
+use crate::cli::error::ARGUMENT;
 use crate::cli::failed::Failed;
 use crate::cli::files::check_place;
 use crate::cli::files::keep_apart;
@@ -101,7 +102,7 @@ impl SignBlob {
         self.common.run(None, async |signer, name, file, deadline| {
             let Blob::Bytes(bytes) = &file else {
                 return Err(Failed::Usage(UsageError::Value {
-                    flag: "FILE",
+                    flag: ARGUMENT,
                     value: printable(name),
                     expected: "a signature is over the file itself (name the file, not its digest)",
                 }));
@@ -189,7 +190,8 @@ impl CommonFlags {
             for (name, place) in self.files.iter().zip(&places) {
                 let file = Blob::read(name)?;
                 let bundle = work(&signer, name, file, deadline).await?;
-                write_whole("--bundle", place, &bundle.json)?;
+                let flag = self.bundle.as_ref().map_or(ARGUMENT, |_| "--bundle");
+                write_whole(flag, place, &bundle.json)?;
                 written.push(show(place).into_bytes());
             }
             Ok::<_, Failed>(Outcome::Allowed)
@@ -231,11 +233,12 @@ impl CommonFlags {
         let read = self.who.files(&self.services).into_iter();
         let read = read.chain(self.files.iter().map(Path::new)).chain(more);
         let read: Vec<_> = read.chain(self.network.cacert.as_deref()).collect();
+        let flag = self.bundle.as_ref().map_or(ARGUMENT, |_| "--bundle");
         for (at, place) in places.iter().enumerate() {
-            check_place("--bundle", place)?;
-            keep_apart("--bundle", place, &read)?;
+            check_place(flag, place)?;
+            keep_apart(flag, place, &read)?;
             let earlier: Vec<_> = places.iter().take(at).map(PathBuf::as_path).collect();
-            keep_apart("--bundle", place, &earlier)?;
+            keep_apart(flag, place, &earlier)?;
         }
         Ok(places)
     }

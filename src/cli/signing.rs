@@ -22,7 +22,9 @@ use crate::cli::files::show;
 use crate::cli::files::take;
 use crate::cli::say;
 use crate::cli::trust::Embedded;
+use crate::cli::trust::SIGNING_CONFIG;
 use crate::cli::trust::key_scheme;
+use crate::cli::trust::looks;
 use crate::cli::trust::read_root;
 use crate::model::Limits;
 use crate::model::Timestamp;
@@ -315,9 +317,10 @@ impl ServiceFlags {
         if let Some(path) = &self.signing_config {
             let json = read_file("--signing-config", path, limits.trusted_root_bytes)?;
             let config = SigningConfig::parse(&json, limits).map_err(|source| {
-                UsageError::SigningConfig {
-                    named: format!("--signing-config {}", show(path)),
-                    source,
+                let named = format!("--signing-config {}", show(path));
+                match looks(&json).filter(|looks| *looks != SIGNING_CONFIG) {
+                    Some(looks) => UsageError::NotASigningConfig { named, looks },
+                    None => UsageError::SigningConfig { named, source },
                 }
             })?;
             named.extend(config.hosts_and_ports());

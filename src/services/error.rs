@@ -178,7 +178,11 @@ pub enum Error {
         rule: &'static str,
     },
     /// The token does not count now.
-    #[error("the identity token counts {}until {until}, and it is {now}", since(*.from))]
+    #[error(
+        "the identity token counts {}until {until}, and it is {}",
+        since(*.from),
+        now.whole_seconds()
+    )]
     TokenOutsideValidity {
         /// From when on.
         from: Option<Timestamp>,
