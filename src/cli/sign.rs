@@ -139,7 +139,7 @@ struct CommonFlags {
     cacert: Option<PathBuf>,
 
     /// `text`, the list of what is signed now, or `json`, everything about it.
-    #[arg(short, long, value_name = "FORMAT[=FILE]")]
+    #[arg(short, long, value_name = "FORMAT[=FILE]", env = "SCGATE_OUTPUT")]
     #[arg(help_heading = "Output")]
     output: Vec<Target>,
 

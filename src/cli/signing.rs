@@ -56,6 +56,8 @@ use crate::verify::TrustRoot;
 const MAX_TOKEN: usize = 128 * 1024;
 /// Where `cosign` looks for the password of a key. No other variable is read for a key.
 const COSIGN_PASSWORD: &str = "COSIGN_PASSWORD";
+/// A provider of cosign's that is not asked.
+const GOOGLE: &str = "google";
 /// How long a person may take in a browser.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
@@ -76,7 +78,8 @@ pub(super) struct WhoFlags {
     #[arg(long, value_name = "FILE|-|TOKEN", conflicts_with = "key")]
     identity_token: Option<Given>,
 
-    /// Which provider gives the token, instead of the first that is here.
+    /// Which provider gives the token, instead of the first that is here: github-actions,
+    /// buildkite-agent, envvar (`SIGSTORE_ID_TOKEN`), circleci, filesystem (of Kubernetes), spiffe.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["key", "identity_token"])]
     #[arg(value_parser = parse_provider)]
     oidc_provider: Option<Provider>,
@@ -249,6 +252,12 @@ impl WhoFlags {
         services: &ServiceFlags,
         limits: &Limits,
     ) -> Result<Plan<'a>, UsageError> {
+        if self.oidc_provider == Some(Provider::Spiffe) && self.spiffe_token.is_none() {
+            return Err(UsageError::Missing {
+                what: "`--oidc-provider spiffe` reads a JWT-SVID from a file, and none is named",
+                remedy: "`--spiffe-token FILE`",
+            });
+        }
         let key = self.key(limits)?;
         let rules = Rules::new(&self.allow_event, &self.allow_ref)
             .map_err(|error| UsageError::AllowRef { source: error })?;
@@ -463,7 +472,14 @@ impl Plan<'_> {
             Asked::Config(config) => {
                 let root = match &self.root {
                     Some(root) => root.clone(),
-                    None => Arc::new(Embedded::PublicGood.root(limits)?),
+                    None => {
+                        let embedded = Embedded::PublicGood;
+                        let root = embedded.root(limits)?;
+                        if let Some((kind, text)) = embedded.age(&root, now) {
+                            say(kind, &text);
+                        }
+                        Arc::new(root)
+                    }
                 };
                 return Ok((Some((**config).clone()), Some(root)));
             }
@@ -659,9 +675,19 @@ fn given(given: &Given) -> Result<Token, Failed> {
 }
 
 fn parse_provider(name: &str) -> Result<Provider, String> {
+    if name == GOOGLE {
+        let audience = oidc::AUDIENCE;
+        return Err(format!(
+            "no token is asked of Google (write one for the audience `{audience}` to a file, and name \
+             it with `--identity-token FILE`)"
+        ));
+    }
     Provider::named(name).ok_or_else(|| {
         let names: Vec<_> = Provider::ALL.iter().map(|one| one.name()).collect();
-        format!("a provider is one of {}", names.join(", "))
+        let names = names.join(", ");
+        format!(
+            "there is no such provider (give one of {names}, or a token with `--identity-token`)"
+        )
     })
 }
 
