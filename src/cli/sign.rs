@@ -34,6 +34,7 @@ use crate::model::printable;
 use crate::output::NotSigned;
 use crate::output::signed_json;
 use crate::output::signed_text;
+use crate::output::signing_remedy;
 use crate::sign::About;
 use crate::sign::Again;
 use crate::sign::Format;
@@ -340,6 +341,7 @@ impl CommonFlags {
                             reference: reference.to_string(),
                             code: error.code(),
                             reason: error.to_string(),
+                            remedy: signing_remedy(&error),
                         });
                         worst = worse(worst, Failed::from(error).outcome()?);
                     }
