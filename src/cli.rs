@@ -120,6 +120,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            if let Some(refused) = refused::named(&arguments).filter(|_| error.use_stderr()) {
+                say("error", &refused.to_string());
+                return wrong;
+            }
             if let Some((sentence, help)) = words::sentence(&error, &arguments) {
                 say("error", &sentence);
                 say("help", &help);

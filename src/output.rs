@@ -19,6 +19,7 @@ use std::io::Write;
 pub use explain::cause;
 pub use explain::meaning;
 pub use explain::remedy;
+pub use explain::signing_remedy;
 pub use signed::NotSigned;
 pub use signed::signed_json;
 pub use signed::signed_text;

@@ -22,6 +22,7 @@ pub mod tuf;
 pub use address::AddressError;
 pub use address::Endpoint;
 pub use client::Client;
+pub use error::Barred;
 pub use error::Error;
 pub use error::Missing;
 pub use error::Service;

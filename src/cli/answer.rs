@@ -20,6 +20,7 @@ use std::str::FromStr;
 use crate::admit::Report;
 use crate::cli::Outcome;
 use crate::cli::UsageError;
+use crate::cli::error::Access;
 use crate::cli::files::show;
 use crate::cli::say;
 use crate::output::Colour;
@@ -129,6 +130,7 @@ impl OutputFlags {
         let wrong = |path: &Path, source| UsageError::File {
             flag: "--output",
             path: show(path),
+            to: Access::Write,
             source,
         };
         let mut options = OpenOptions::new();

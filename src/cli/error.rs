@@ -10,6 +10,7 @@ use crate::policy::PatternError;
 use crate::policy::PolicyError;
 use crate::registry;
 use crate::registry::KeyringError;
+use crate::services::signing_config::SigningConfigError;
 use crate::services::tuf;
 use crate::transport;
 use crate::verify::TrustError;
@@ -52,15 +53,17 @@ pub(super) enum UsageError {
     #[error("`{one}` and `{other}` exclude each other (give only one of them)")]
     Exclusive { one: String, other: String },
     /// A file that a flag names and that cannot be read or written.
-    #[error("`{flag} {path}`: {}", Trouble(flag, source))]
+    #[error("`{}`: {}", named(flag, path), Trouble(*to, source))]
     File {
         flag: &'static str,
         path: String,
+        to: Access,
         source: io::Error,
     },
     /// A file that a flag names and that is larger than such a file can be.
     #[error(
-        "`{flag} {path}`: larger than {limit} bytes, so it is something else (name the right file)"
+        "`{}`: larger than {limit} bytes, so it is something else (name the right file)",
+        named(flag, path)
     )]
     FileSize {
         flag: &'static str,
@@ -86,11 +89,14 @@ pub(super) enum UsageError {
     )]
     PrivateKeyScheme { value: String, scheme: String },
     /// A signing configuration that does not load, or of which nothing counts now.
-    #[error("`{named}`: {source}")]
+    #[error("`{named}`: {source}{}", another(source))]
     SigningConfig {
         named: String,
-        source: crate::services::signing_config::SigningConfigError,
+        source: SigningConfigError,
     },
+    /// Something else in the place of a signing configuration.
+    #[error("`{named}`: it looks like {looks}, not like a signing configuration{ANOTHER}")]
+    NotASigningConfig { named: String, looks: &'static str },
     /// The layout cannot be opened, or holds more or less than the one image that was asked about.
     #[error("`--layout`: {source}{}", Remedy(source))]
     Layout { source: registry::Error },
@@ -154,7 +160,10 @@ pub(super) enum UsageError {
         source: crate::sandbox::registry::RegistryError,
     },
     /// stdin where a file is meant.
-    #[error("`{flag} -`: stdin is not read here (name a file; one that is called `-` is `./-`)")]
+    #[error(
+        "`{}`: stdin is not read here (name a file; one that is called `-` is `./-`)",
+        named(flag, "-")
+    )]
     Stdin { flag: &'static str },
     /// A point in time that is none.
     #[error("`--at {value}`: {source}")]
@@ -191,12 +200,30 @@ pub(super) enum UsageError {
     )]
     NotARoot { named: String, looks: &'static str },
     /// A value that a flag does not take.
-    #[error("`{flag} {}`: {expected}", shown(value))]
+    #[error("`{}`: {expected}", named(flag, shown(value)))]
     Value {
         flag: &'static str,
         value: String,
         expected: &'static str,
     },
+}
+
+/// What a file was wanted for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+/// The flag of an argument that has none: its value alone says what is meant.
+pub(super) const ARGUMENT: &str = "FILE";
+
+/// A value with the flag that it was given by, if any.
+pub(super) fn named(flag: &str, value: &str) -> String {
+    match flag {
+        ARGUMENT => value.to_owned(),
+        flag => format!("{flag} {value}"),
+    }
 }
 
 /// What helps with a layout that does not open, where the error does not say so itself.
@@ -232,6 +259,20 @@ impl fmt::Display for Remedy<'_> {
 
 const REWRITE: &str =
     " (write the layout again, for example with `cosign save` or `skopeo copy … oci:PATH`)";
+
+const ANOTHER: &str = " (name a `signing_config.json` of version 0.2 as `cosign signing-config create` \
+                       or `scgate trust fetch --signing-config` writes it)";
+
+/// What helps with a signing configuration that does not load, or of which nothing counts.
+const fn another(error: &SigningConfigError) -> &'static str {
+    match error {
+        SigningConfigError::NoneCounts { .. } | SigningConfigError::TooFew { .. } => {
+            " (name a newer one with `--signing-config`, or compare the clock)"
+        }
+        SigningConfigError::Selector { .. } => "",
+        _ => ANOTHER,
+    }
+}
 
 /// The cause of an error that has one.
 #[cfg(feature = "sandbox")]
@@ -278,19 +319,18 @@ const fn rewritten(error: &ReferenceError) -> &'static str {
 }
 
 /// Why a file that a flag names is not read or written, and what helps.
-struct Trouble<'a>(&'a str, &'a io::Error);
+struct Trouble<'a>(Access, &'a io::Error);
 
 impl fmt::Display for Trouble<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use io::ErrorKind as Kind;
-        let is_output = matches!(self.0, "--output" | "--signing-config");
-        f.write_str(match (self.1.kind(), is_output) {
-            (Kind::NotFound, false) => "there is no such file (compare the path)",
-            (Kind::NotFound, true) => "there is no such directory (make it first)",
-            (Kind::PermissionDenied, false) => {
+        f.write_str(match (self.1.kind(), self.0) {
+            (Kind::NotFound, Access::Read) => "there is no such file (compare the path)",
+            (Kind::NotFound, Access::Write) => "there is no such directory (make it first)",
+            (Kind::PermissionDenied, Access::Read) => {
                 "this user may not read it (give this user the right to)"
             }
-            (Kind::PermissionDenied | Kind::ReadOnlyFilesystem, true) => {
+            (Kind::PermissionDenied | Kind::ReadOnlyFilesystem, Access::Write) => {
                 "this user may not write it (name another place)"
             }
             (Kind::IsADirectory, _) => "it is a directory (name a file)",
@@ -305,5 +345,28 @@ impl fmt::Display for Trouble<'_> {
                 );
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_wanted_for_reading_or_for_writing() {
+        let said = |to, kind: io::ErrorKind| Trouble(to, &kind.into()).to_string();
+        for (kind, read, write) in [
+            (io::ErrorKind::NotFound, "no such file", "no such directory"),
+            (
+                io::ErrorKind::PermissionDenied,
+                "may not read",
+                "may not write",
+            ),
+        ] {
+            assert!(said(Access::Read, kind).contains(read));
+            assert!(said(Access::Write, kind).contains(write));
+        }
+        assert_eq!(named("--key", "k"), "--key k");
+        assert_eq!(named(ARGUMENT, "k"), "k");
     }
 }

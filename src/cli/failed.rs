@@ -7,6 +7,7 @@ use crate::cli::say;
 use crate::model;
 use crate::model::DenyCode;
 use crate::output::remedy;
+use crate::output::signing_remedy;
 use crate::services;
 use crate::services::tuf;
 use crate::sign;
@@ -15,7 +16,11 @@ use crate::sign;
 #[derive(Debug)]
 pub(super) enum Failed {
     /// A reason that has a code.
-    Coded { code: DenyCode, text: String },
+    Coded {
+        code: DenyCode,
+        text: String,
+        remedy: &'static str,
+    },
     /// A TUF repository.
     Tuf(tuf::Error),
     /// The command line, or a file that it names.
@@ -28,9 +33,9 @@ impl Failed {
         match self {
             Self::Usage(error) => Err(error),
             Self::Tuf(error) => crate::cli::trust_root::refused(error),
-            Self::Coded { code, text } => {
+            Self::Coded { code, text, remedy } => {
                 say("error", &format!("{text} ({code})"));
-                say("help", remedy(code));
+                say("help", remedy);
                 Ok(outcome_of(code))
             }
         }
@@ -58,10 +63,7 @@ impl From<UsageError> for Failed {
 
 impl From<services::Error> for Failed {
     fn from(error: services::Error) -> Self {
-        Self::Coded {
-            code: error.code(),
-            text: error.to_string(),
-        }
+        sign::Error::from(error).into()
     }
 }
 
@@ -70,6 +72,7 @@ impl From<sign::Error> for Failed {
         Self::Coded {
             code: error.code(),
             text: error.to_string(),
+            remedy: signing_remedy(&error),
         }
     }
 }
@@ -79,6 +82,7 @@ impl From<sign::PredicateError> for Failed {
         Self::Coded {
             code: error.code(),
             text: error.to_string(),
+            remedy: remedy(error.code()),
         }
     }
 }

@@ -11,6 +11,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::cli::UsageError;
+use crate::cli::error::ARGUMENT;
+use crate::cli::error::Access;
 
 /// Reads a file that a flag names. One that is larger than such a file can be is refused.
 pub(super) fn read_file(
@@ -41,6 +43,7 @@ pub(super) fn read_start(
     read_bounded(path, limit).map_err(|source| UsageError::File {
         flag,
         path: show(path),
+        to: Access::Read,
         source,
     })
 }
@@ -87,6 +90,7 @@ pub(super) fn write_whole(flag: &'static str, path: &Path, bytes: &[u8]) -> Resu
     write().map(drop).map_err(|source| UsageError::File {
         flag,
         path: show(path),
+        to: Access::Write,
         source,
     })
 }
@@ -101,7 +105,13 @@ pub(super) fn keep_apart(
         return Err(UsageError::Value {
             flag,
             value: show(output),
-            expected: "another flag names the same file (name another)",
+            expected: match flag {
+                ARGUMENT => {
+                    "the bundle would have the same file as something else that is named (name each \
+                     file once, or another place with `--bundle`)"
+                }
+                _ => "another flag names the same file (name another)",
+            },
         });
     }
     Ok(())
@@ -154,6 +164,7 @@ pub(super) fn check_place(flag: &'static str, path: &Path) -> Result<(), UsageEr
     let wrong = |source| UsageError::File {
         flag,
         path: show(path),
+        to: Access::Write,
         source,
     };
     match path.metadata() {

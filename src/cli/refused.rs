@@ -2,11 +2,14 @@
 //! by name. Nothing is ignored that would have made cosign stricter or laxer.
 
 use core::marker::PhantomData;
+use std::ffi::OsString;
 
 use clap::Arg;
 use clap::ArgAction;
 use clap::ArgMatches;
+use clap::CommandFactory;
 
+use crate::cli::Cli;
 use crate::cli::UsageError;
 
 const TRUST: &str = "trust comes from one place (put the certificates into a trusted root, for \
@@ -15,7 +18,8 @@ const EVIDENCE: &str = "the evidence about an image is read from its repository 
      together";
 const HARDWARE: &str = "keys are read from files (save the public key, for example with `cosign \
                         public-key --sk`, and name the file with `--key`)";
-const CLIENT_TLS: &str = "scgate does not speak TLS with client certificates";
+const CLIENT_TLS: &str = "scgate does not speak TLS with client certificates (give credentials by \
+                          `--authfile`, or reach the registry by a gateway that has the certificate)";
 
 /// Flags of cosign 3.1.3 that are refused wherever a command has no meaning of its own for them.
 /// `docs/cosign-flags.md` lists them too.
@@ -107,6 +111,8 @@ const PART: &str =
     "it is part of the evidence, which is written as one (for a file, to `--bundle FILE`)";
 const PERSON: &str = "a token is given or found, or a person confirms a code (name it with \
                       `--identity-token`, or where it is with `--oidc-provider`)";
+const CLIENT_TLS_TIMESTAMP: &str = "scgate does not speak TLS with client certificates (name an authority \
+     that asks for none with `--timestamp-server-url`, or a gateway that has the certificate)";
 const PRIVATE_HARDWARE: &str =
     "keys are read from files (name one with `--key`, or sign without a key)";
 
@@ -189,8 +195,8 @@ const REFUSED_SIGNING: &[(&str, &str)] = &[
         "timestamp-client-cacert",
         "authorities are for all services (name them with `--cacert`)",
     ),
-    ("timestamp-client-cert", CLIENT_TLS),
-    ("timestamp-client-key", CLIENT_TLS),
+    ("timestamp-client-cert", CLIENT_TLS_TIMESTAMP),
+    ("timestamp-client-key", CLIENT_TLS_TIMESTAMP),
     (
         "timestamp-server-name",
         "a service is who its name says (give the name in its certificate, or `--cacert`)",
@@ -300,8 +306,32 @@ impl CompatibleFlags {
     }
 }
 
+/// The refused flag in a command line that clap does not take: what is refused by name is so before
+/// anything else is found missing. Flags behind one that nobody knows are not seen.
+pub(super) fn named(arguments: &[OsString]) -> Option<UsageError> {
+    let command = Cli::command().ignore_errors(true);
+    let matches = command.try_get_matches_from(arguments).ok()?;
+    let (_, mut within) = matches.subcommand()?;
+    while let Some((_, deeper)) = within.subcommand() {
+        within = deeper;
+    }
+    let found = given::<Signing>(within).or_else(|| given::<Verifying>(within));
+    found.map(|(flag, reason)| UsageError::Refused { flag, reason })
+}
+
+/// Whether clap knows an argument only for it to be refused.
+pub(super) fn is_refused(arg: &Arg) -> bool {
+    let id = arg.get_id().as_str();
+    [Verifying::PREFIX, Signing::PREFIX]
+        .iter()
+        .any(|prefix| id.starts_with(prefix))
+}
+
 /// What some commands refuse.
 trait Table {
+    /// What the id of each begins with. It is not the flag itself: a command's own flag of that name
+    /// may have it.
+    const PREFIX: &'static str;
     const FLAGS: &'static [(&'static str, &'static str)];
     const SWITCHES: &'static [&'static str];
 }
@@ -315,11 +345,13 @@ struct Verifying;
 struct Signing;
 
 impl Table for Verifying {
+    const PREFIX: &'static str = "refused-verifying-";
     const FLAGS: &'static [(&'static str, &'static str)] = REFUSED;
     const SWITCHES: &'static [&'static str] = SWITCHES;
 }
 
 impl Table for Signing {
+    const PREFIX: &'static str = "refused-signing-";
     const FLAGS: &'static [(&'static str, &'static str)] = REFUSED_SIGNING;
     const SWITCHES: &'static [&'static str] = SWITCHES_SIGNING;
 }
@@ -351,7 +383,7 @@ impl<T: Table> clap::Args for RefusedFlags<T> {
                 return command;
             }
             command.arg(
-                Arg::new(id(flag))
+                Arg::new(id::<T>(flag))
                     .long(*flag)
                     .hide(true)
                     .num_args(0..=1)
@@ -378,15 +410,19 @@ impl<T: Table> clap::FromArgMatches for RefusedFlags<T> {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        self.given = T::FLAGS
-            .iter()
-            .find(|(flag, _)| matches!(matches.try_contains_id(&id(flag)), Ok(true)))
-            .copied();
+        self.given = given::<T>(matches);
         Ok(())
     }
 }
 
-/// Not the flag itself: a command's own flag of that name may have it.
-fn id(flag: &str) -> String {
-    format!("refused-{flag}")
+/// The first flag of a table that was given, and why it is refused.
+fn given<T: Table>(matches: &ArgMatches) -> Option<(&'static str, &'static str)> {
+    T::FLAGS
+        .iter()
+        .find(|(flag, _)| matches!(matches.try_contains_id(&id::<T>(flag)), Ok(true)))
+        .copied()
+}
+
+fn id<T: Table>(flag: &str) -> String {
+    format!("{}{flag}", T::PREFIX)
 }

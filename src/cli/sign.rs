@@ -34,6 +34,7 @@ use crate::model::printable;
 use crate::output::NotSigned;
 use crate::output::signed_json;
 use crate::output::signed_text;
+use crate::output::signing_remedy;
 use crate::registry::Source;
 use crate::services::rekor::v1::LARGE;
 use crate::sign::About;
@@ -141,7 +142,7 @@ struct CommonFlags {
     cacert: Option<PathBuf>,
 
     /// `text`, the list of what is signed now, or `json`, everything about it.
-    #[arg(short, long, value_name = "FORMAT[=FILE]")]
+    #[arg(short, long, value_name = "FORMAT[=FILE]", env = "SCGATE_OUTPUT")]
     #[arg(help_heading = "Output")]
     output: Vec<Target>,
 
@@ -184,6 +185,7 @@ impl core::str::FromStr for Target {
 
 impl Sign {
     pub(super) fn run(&self) -> Result<Outcome, UsageError> {
+        self.common.compatible.honour()?;
         let annotations = self
             .annotations
             .iter()
@@ -218,6 +220,7 @@ impl Sign {
 
 impl Attest {
     pub(super) fn run(&self) -> Result<Outcome, UsageError> {
+        self.common.compatible.honour()?;
         let predicates = match self.predicates() {
             Ok(predicates) => predicates,
             Err(failed) => return failed.outcome(),
@@ -291,7 +294,6 @@ impl CommonFlags {
         largest: usize,
         work: impl AsyncFn(&Signer, Request<'_>) -> Result<Signed, crate::sign::Error>,
     ) -> Result<Outcome, UsageError> {
-        self.compatible.honour()?;
         let limits = Limits::default();
         let references = self.place.references()?;
         let question = self
@@ -361,6 +363,7 @@ impl CommonFlags {
                             reference: reference.to_string(),
                             code: error.code(),
                             reason: error.to_string(),
+                            remedy: signing_remedy(&error),
                         });
                         worst = worse(worst, Failed::from(error).outcome()?);
                     }
@@ -372,12 +375,13 @@ impl CommonFlags {
             Ok(outcome) => outcome,
             Err(reason) => {
                 // What keeps from everything is the reason about each.
-                if let Failed::Coded { code, text } = &reason {
+                if let Failed::Coded { code, text, remedy } = &reason {
                     let left = question.references.iter().skip(done.len() + failed.len());
                     failed.extend(left.map(|reference| NotSigned {
                         reference: reference.to_string(),
                         code: *code,
                         reason: text.clone(),
+                        remedy,
                     }));
                 }
                 reason.outcome()?

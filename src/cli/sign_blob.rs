@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use crate::cli::Outcome;
 use crate::cli::UsageError;
 use crate::cli::answer::write_data;
+use crate::cli::error::ARGUMENT;
 use crate::cli::failed::Failed;
 use crate::cli::files::check_place;
 use crate::cli::files::keep_apart;
@@ -117,6 +118,7 @@ impl SignBlob {
 
 impl AttestBlob {
     pub(super) fn run(&self) -> Result<Outcome, UsageError> {
+        self.common.compatible.honour()?;
         let predicate = match self.predicate() {
             Ok(predicate) => predicate,
             Err(failed) => return failed.outcome(),
@@ -152,7 +154,7 @@ impl AttestBlob {
 
 fn over_digest(name: &str) -> UsageError {
     UsageError::Value {
-        flag: "FILE",
+        flag: ARGUMENT,
         value: printable(name),
         expected: "a signature is over the file itself (name the file, not its digest)",
     }
@@ -227,7 +229,8 @@ impl CommonFlags {
             for (name, place) in self.files.iter().zip(&places) {
                 let file = Blob::read(name)?;
                 let bundle = work(&signer, name, file, deadline).await?;
-                write_whole("--bundle", place, &bundle.json)?;
+                let flag = self.bundle.as_ref().map_or(ARGUMENT, |_| "--bundle");
+                write_whole(flag, place, &bundle.json)?;
                 written.push(show(place).into_bytes());
             }
             Ok::<_, Failed>(Outcome::Allowed)
@@ -270,11 +273,12 @@ impl CommonFlags {
         let read = self.who.files(&self.services).into_iter();
         let read = read.chain(self.files.iter().map(Path::new)).chain(more);
         let read: Vec<_> = read.chain(self.network.cacert.as_deref()).collect();
+        let flag = self.bundle.as_ref().map_or(ARGUMENT, |_| "--bundle");
         for (at, place) in places.iter().enumerate() {
-            check_place("--bundle", place)?;
-            keep_apart("--bundle", place, &read)?;
+            check_place(flag, place)?;
+            keep_apart(flag, place, &read)?;
             let earlier: Vec<_> = places.iter().take(at).map(PathBuf::as_path).collect();
-            keep_apart("--bundle", place, &earlier)?;
+            keep_apart(flag, place, &earlier)?;
         }
         Ok(places)
     }

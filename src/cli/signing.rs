@@ -22,7 +22,9 @@ use crate::cli::files::show;
 use crate::cli::files::take;
 use crate::cli::say;
 use crate::cli::trust::Embedded;
+use crate::cli::trust::SIGNING_CONFIG;
 use crate::cli::trust::key_scheme;
+use crate::cli::trust::looks;
 use crate::cli::trust::read_root;
 use crate::model::Limits;
 use crate::model::Timestamp;
@@ -54,6 +56,8 @@ use crate::verify::TrustRoot;
 const MAX_TOKEN: usize = 128 * 1024;
 /// Where `cosign` looks for the password of a key. No other variable is read for a key.
 const COSIGN_PASSWORD: &str = "COSIGN_PASSWORD";
+/// A provider of cosign's that is not asked.
+const GOOGLE: &str = "google";
 /// How long a person may take in a browser.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
@@ -74,7 +78,8 @@ pub(super) struct WhoFlags {
     #[arg(long, value_name = "FILE|-|TOKEN", conflicts_with = "key")]
     identity_token: Option<Given>,
 
-    /// Which provider gives the token, instead of the first that is here.
+    /// Which provider gives the token, instead of the first that is here: github-actions,
+    /// buildkite-agent, envvar (`SIGSTORE_ID_TOKEN`), circleci, filesystem (of Kubernetes), spiffe.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["key", "identity_token"])]
     #[arg(value_parser = parse_provider)]
     oidc_provider: Option<Provider>,
@@ -247,6 +252,12 @@ impl WhoFlags {
         services: &ServiceFlags,
         limits: &Limits,
     ) -> Result<Plan<'a>, UsageError> {
+        if self.oidc_provider == Some(Provider::Spiffe) && self.spiffe_token.is_none() {
+            return Err(UsageError::Missing {
+                what: "`--oidc-provider spiffe` reads a JWT-SVID from a file, and none is named",
+                remedy: "`--spiffe-token FILE`",
+            });
+        }
         let key = self.key(limits)?;
         let rules = Rules::new(&self.allow_event, &self.allow_ref)
             .map_err(|error| UsageError::AllowRef { source: error })?;
@@ -315,9 +326,10 @@ impl ServiceFlags {
         if let Some(path) = &self.signing_config {
             let json = read_file("--signing-config", path, limits.trusted_root_bytes)?;
             let config = SigningConfig::parse(&json, limits).map_err(|source| {
-                UsageError::SigningConfig {
-                    named: format!("--signing-config {}", show(path)),
-                    source,
+                let named = format!("--signing-config {}", show(path));
+                match looks(&json).filter(|looks| *looks != SIGNING_CONFIG) {
+                    Some(looks) => UsageError::NotASigningConfig { named, looks },
+                    None => UsageError::SigningConfig { named, source },
                 }
             })?;
             named.extend(config.hosts_and_ports());
@@ -413,12 +425,14 @@ impl Plan<'_> {
             None => {
                 let given = self.who.token(&client, &services, &self.rules, now);
                 let (token, provider) = given.await?;
-                let public = if services.rekor().is_empty() {
-                    ""
-                } else {
-                    "; that goes into a transparency log, where it stays"
-                };
-                say("note", &format!("signing as {}{public}", token.claimed()?));
+                // Whatever log a signature goes into, the certificate goes into Fulcio's.
+                let claimed = token.claimed()?;
+                say(
+                    "note",
+                    &format!(
+                        "signing as {claimed}; that goes into a transparency log, where it stays"
+                    ),
+                );
                 let renew = provider.map(|provider| {
                     let again = Again {
                         provider,
@@ -460,7 +474,14 @@ impl Plan<'_> {
             Asked::Config(config) => {
                 let root = match &self.root {
                     Some(root) => root.clone(),
-                    None => Arc::new(Embedded::PublicGood.root(limits)?),
+                    None => {
+                        let embedded = Embedded::PublicGood;
+                        let root = embedded.root(limits)?;
+                        if let Some((kind, text)) = embedded.age(&root, now) {
+                            say(kind, &text);
+                        }
+                        Arc::new(root)
+                    }
                 };
                 return Ok((Some((**config).clone()), Some(root)));
             }
@@ -656,9 +677,19 @@ fn given(given: &Given) -> Result<Token, Failed> {
 }
 
 fn parse_provider(name: &str) -> Result<Provider, String> {
+    if name == GOOGLE {
+        let audience = oidc::AUDIENCE;
+        return Err(format!(
+            "no token is asked of Google (write one for the audience `{audience}` to a file, and name \
+             it with `--identity-token FILE`)"
+        ));
+    }
     Provider::named(name).ok_or_else(|| {
         let names: Vec<_> = Provider::ALL.iter().map(|one| one.name()).collect();
-        format!("a provider is one of {}", names.join(", "))
+        let names = names.join(", ");
+        format!(
+            "there is no such provider (give one of {names}, or a token with `--identity-token`)"
+        )
     })
 }
 

@@ -24,8 +24,13 @@ use crate::policy::Rules;
 use crate::policy::Signer;
 use crate::policy::Who;
 
+// The flags are those of the commands that give verdicts, and mean less here.
+const OUTPUT: &str = "`text` or `json`; to stdout, or to a file with `=FILE`. May be repeated";
+const AT: &str = "The evidence as of this time (RFC 3339): what was signed later does not count";
+
 /// What to show the evidence of, and under which trust.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("output", |arg| arg.help(OUTPUT)), mut_arg("at", |arg| arg.help(AT)))]
 pub(super) struct ShowTree {
     #[command(flatten)]
     place: PlaceFlags,

@@ -12,6 +12,7 @@ use sigstore_trust_root::SigstoreInstance;
 
 use crate::admit::Trusted;
 use crate::cli::UsageError;
+use crate::cli::error;
 use crate::cli::files::read_file;
 use crate::cli::files::show;
 use crate::cli::say;
@@ -195,16 +196,21 @@ pub(super) fn read_root(
 ) -> Result<TrustRoot, UsageError> {
     let json = read_file(flag, path, limits.trusted_root_bytes)?;
     TrustRoot::parse(&json, limits).map_err(|source| {
-        let named = format!("{flag} {}", show(path));
-        match looks(&json) {
+        let named = error::named(flag, &show(path));
+        match looks(&json).filter(|looks| *looks != ROOT) {
             Some(looks) => UsageError::NotARoot { named, looks },
             None => UsageError::Root { named, source },
         }
     })
 }
 
-/// What a file that is no trusted root is instead, where that can be told.
-fn looks(bytes: &[u8]) -> Option<&'static str> {
+/// What a file is called that is a trusted root.
+const ROOT: &str = "a trusted root";
+/// What one is called that is a signing configuration.
+pub(super) const SIGNING_CONFIG: &str = "a signing configuration";
+
+/// What a file that is not what a flag names is instead, where that can be told.
+pub(super) fn looks(bytes: &[u8]) -> Option<&'static str> {
     /// The members that tell.
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -213,6 +219,8 @@ fn looks(bytes: &[u8]) -> Option<&'static str> {
         base64_signature: Option<IgnoredAny>,
         signed: Option<IgnoredAny>,
         payload_type: Option<IgnoredAny>,
+        spdx_version: Option<IgnoredAny>,
+        bom_format: Option<IgnoredAny>,
     }
     let bytes = bytes.trim_ascii();
     match bytes {
@@ -233,7 +241,11 @@ fn looks(bytes: &[u8]) -> Option<&'static str> {
         Form {
             media_type: Some(media_type),
             ..
-        } if media_type.contains("signingconfig") => Some("a signing configuration"),
+        } if media_type.contains("signingconfig") => Some(SIGNING_CONFIG),
+        Form {
+            media_type: Some(media_type),
+            ..
+        } if media_type.contains("trustedroot") => Some(ROOT),
         Form {
             base64_signature: Some(_),
             ..
@@ -245,6 +257,14 @@ fn looks(bytes: &[u8]) -> Option<&'static str> {
             payload_type: Some(_),
             ..
         } => Some("a DSSE envelope"),
+        Form {
+            spdx_version: Some(_),
+            ..
+        } => Some("an SPDX document"),
+        Form {
+            bom_format: Some(_),
+            ..
+        } => Some("a CycloneDX document"),
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use crate::cli::Outcome;
 use crate::cli::UsageError;
+use crate::cli::error::ARGUMENT;
 use crate::cli::say;
 use crate::cli::trust::Embedded;
 use crate::cli::trust::read_root;
@@ -82,7 +83,7 @@ impl RootFlags {
 
     fn read(&self, limits: &Limits) -> Result<TrustRoot, UsageError> {
         match (&self.file, self.embedded()) {
-            (Some(path), _) => read_root("FILE", path, limits),
+            (Some(path), _) => read_root(ARGUMENT, path, limits),
             (None, embedded) => embedded.unwrap_or(Embedded::PublicGood).root(limits),
         }
     }

@@ -18,6 +18,8 @@ use crate::cli::Outcome;
 use crate::cli::UsageError;
 use crate::cli::answer::OutputFlags;
 use crate::cli::digest;
+use crate::cli::error::ARGUMENT;
+use crate::cli::error::Access;
 use crate::cli::files::read_file;
 use crate::cli::files::read_start;
 use crate::cli::files::take;
@@ -312,8 +314,9 @@ impl Blob {
             Err(source) => Err(source),
         }
         .map_err(|source| UsageError::File {
-            flag: "FILE",
+            flag: ARGUMENT,
             path: crate::model::printable(argument),
+            to: Access::Read,
             source,
         })
     }
@@ -342,14 +345,15 @@ impl Blob {
         };
         match read {
             Ok(bytes) if bytes.len() > MAX_BLOB => Err(UsageError::Value {
-                flag: "FILE",
+                flag: ARGUMENT,
                 value: name,
                 expected: "it is larger than 2 GiB (give its digest instead, `sha256:…`)",
             }),
             Ok(bytes) => Ok(Self::Bytes(bytes)),
             Err(source) => Err(UsageError::File {
-                flag: "FILE",
+                flag: ARGUMENT,
                 path: name,
+                to: Access::Read,
                 source,
             }),
         }

@@ -10,6 +10,7 @@ use clap::error::ContextValue;
 use clap::error::ErrorKind;
 
 use crate::cli::Cli;
+use crate::cli::refused;
 use crate::model::printable;
 
 /// The sentence, and the line that says where help is. Nothing where clap's own words are wanted:
@@ -49,8 +50,11 @@ impl Told<'_> {
                 flag()
             ),
             ErrorKind::UnknownArgument => {
-                let near = match self.text(ContextKind::SuggestedArg).as_str() {
-                    "" => "leave it away, or compare it with the help".to_owned(),
+                let near = self.text(ContextKind::SuggestedArg);
+                let near = match near.as_str() {
+                    near if near.is_empty() || self.is_refused(&bare(near)) => {
+                        "leave it away, or compare it with the help".to_owned()
+                    }
                     near => format!("did you mean `{}`?", bare(near)),
                 };
                 format!("there is no flag `{}` ({near})", flag())
@@ -120,6 +124,16 @@ impl Told<'_> {
                 .trim_start_matches("error: ")
                 .to_owned(),
         }
+    }
+
+    /// Whether the command has a flag only to refuse it.
+    fn is_refused(&self, flag: &str) -> bool {
+        let long = flag.strip_prefix("--").unwrap_or(flag);
+        let mut args = self
+            .subcommand()
+            .into_iter()
+            .flat_map(Command::get_arguments);
+        args.any(|arg| arg.get_long() == Some(long) && refused::is_refused(arg))
     }
 
     /// The command that is named, which has the flags.

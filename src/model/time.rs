@@ -52,6 +52,12 @@ impl Timestamp {
         self.0.as_second() - i64::from(self.0.subsec_nanosecond() < 0)
     }
 
+    /// The second that it lies in, for people: what is taken from a clock has nanoseconds.
+    #[must_use]
+    pub fn whole_seconds(self) -> Self {
+        Self::from_unix_seconds(self.unix_seconds()).unwrap_or(self)
+    }
+
     /// Whole milliseconds since 1970-01-01T00:00:00Z; zero before it.
     #[must_use]
     pub fn unix_milliseconds(self) -> u64 {

@@ -4,6 +4,12 @@
 //! whatever else talks to people take their words from here. Nothing here knows a report: what was
 //! found stands there, and these words go with it.
 
+mod signing;
+
+pub use signing::signing_remedy;
+
+pub(super) use signing::registry as registry_remedy;
+
 use crate::model::DenyCode;
 
 /// What a reason means, in one sentence.
@@ -370,8 +376,8 @@ words! {
         "No identity token was found to sign with.",
         "The job lacks the right to ask for one (`permissions: id-token: write` in GitHub \
          Actions, `id_tokens:` in GitLab), or it runs where no provider of tokens is.",
-        "Give the job that right, or name a token with `--identity-token FILE`. To sign with a \
-         key, give `--key FILE`.";
+        "Give the job that right where it can have it, or name a token with `--identity-token FILE`. \
+         To sign with a key, give `--key FILE`.";
     TokenMalformed:
         "The identity token cannot be read.",
         "A file with something else in it, a token that was cut, or a variable that was not \
@@ -391,9 +397,11 @@ words! {
     SigningForbidden:
         "The identity in the token may not sign here.",
         "A pull request, a fork, another event, or a ref outside of `--allow-ref`: what it builds \
-         would be signed in the name of the repository.",
-        "Sign in the job of a push, release, schedule, workflow_dispatch or merge_group. If this \
-         one is meant, name it with `--allow-event` or `--allow-ref`.";
+         would be signed in the name of the repository. Or a person's address that its issuer did \
+         not verify.",
+        "Sign in a job that nobody from outside starts: in GitHub that of a push, release, schedule, \
+         workflow_dispatch or merge_group. If this one is meant, name it with `--allow-event` or \
+         `--allow-ref`. Have an address verified at its issuer.";
     TagMoved:
         "The tag names another image than it did when the command began.",
         "Another job pushed the same tag meanwhile.",

@@ -31,6 +31,8 @@ pub struct NotSigned {
     pub code: DenyCode,
     /// The same in words.
     pub reason: String,
+    /// What helps.
+    pub remedy: &'static str,
 }
 
 /// Writes what became of each piece of evidence, as one JSON document about all images.
@@ -78,7 +80,7 @@ pub fn signed_text(signed: &[Signed], to: &mut dyn Write) -> io::Result<()> {
                     "          {code}: {}",
                     text::sentence(&error.to_string())
                 )?;
-                for line in text::wrap(explain::remedy(code), 80) {
+                for line in text::wrap(explain::registry_remedy(error), 80) {
                     writeln!(to, "          {line}")?;
                 }
             }
@@ -129,7 +131,7 @@ impl<'a> Failure<'a> {
             reference: &failed.reference,
             code: failed.code.name(),
             reason: &failed.reason,
-            remedy: explain::remedy(failed.code),
+            remedy: failed.remedy,
         }
     }
 }
@@ -241,7 +243,7 @@ impl Evidence {
                 .collect(),
             code: failure.map(|error| error.code().name()),
             reason: failure.map(registry::Error::to_string),
-            remedy: failure.map(|error| explain::remedy(error.code())),
+            remedy: failure.map(explain::registry_remedy),
         }
     }
 }

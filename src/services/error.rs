@@ -33,6 +33,53 @@ impl fmt::Display for Service {
     }
 }
 
+/// Why an identity may not sign.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Barred {
+    /// Another claim says something else.
+    Contradicted,
+    /// An event of GitHub that nobody allowed.
+    Event,
+    /// A branch of a fork.
+    Fork,
+    /// A ref that is none.
+    NotARef,
+    /// A ref that is not among those that were named.
+    NotNamed,
+    /// A claim that is no text.
+    NotText,
+    /// What is proposed and not merged.
+    Proposed,
+    /// Something that only pull requests have.
+    PullRequest,
+    /// Somebody could come in while the job ran.
+    Shell,
+    /// A source of GitLab's pipelines that nobody allowed.
+    Source,
+}
+
+impl fmt::Display for Barred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Event => {
+                "an event that may come from a pull request or from outside (`--allow-event` allows it)"
+            }
+            Self::Contradicted => "which another claim contradicts",
+            Self::Fork => "which is a branch of a fork",
+            Self::NotARef => "which is no ref (`refs/…`)",
+            Self::NotNamed => "which no `--allow-ref` names",
+            Self::NotText => "which is no text",
+            Self::Proposed => "which is proposed and not merged (`--allow-ref` allows it)",
+            Self::PullRequest => "which only pull requests have",
+            Self::Shell => "so that somebody could have changed the job while it ran",
+            Self::Source => {
+                "which may come from a merge request or from outside (`--allow-event` allows it)"
+            }
+        })
+    }
+}
+
 /// Why there is no token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -132,7 +179,7 @@ pub enum Error {
         /// Its value, cut and escaped.
         value: String,
         /// Why that is refused.
-        rule: &'static str,
+        rule: Barred,
     },
     /// An answer that is not the protocol.
     #[error("{service} at `{host}` does not speak its protocol: {reason}")]
@@ -143,6 +190,16 @@ pub enum Error {
         host: String,
         /// What is wrong.
         reason: String,
+    },
+    /// The issuer gives tokens to no other device than the one that a person logs in at. The operator
+    /// can name another way.
+    #[error(
+        "the identity provider at `{host}` does not give tokens to programs that show a code (name \
+         one with `--identity-token`)"
+    )]
+    NoDevices {
+        /// The host.
+        host: String,
     },
     /// The service throttles.
     #[error("{service} at `{host}` asks to be asked less often: {said}")]
@@ -178,7 +235,11 @@ pub enum Error {
         rule: &'static str,
     },
     /// The token does not count now.
-    #[error("the identity token counts {}until {until}, and it is {now}", since(*.from))]
+    #[error(
+        "the identity token counts {}until {until}, and it is {}",
+        since(*.from),
+        now.whole_seconds()
+    )]
     TokenOutsideValidity {
         /// From when on.
         from: Option<Timestamp>,
@@ -218,6 +279,12 @@ pub enum Error {
         /// The claim.
         claim: &'static str,
     },
+    /// The token names a person by an address that may be anybody's. The person can have it verified.
+    #[error(
+        "the identity token may not sign here: its issuer did not verify the address in it \
+         (`email_verified`)"
+    )]
+    Unverified,
     /// A log has the entry already and does not show it.
     #[error(
         "`{host}` has this log entry already and does not show it: {reason} (sign anew: another \
@@ -243,10 +310,14 @@ impl Error {
             Self::Audience { .. } => DenyCode::TokenAudienceMismatch,
             Self::DetachedSct { .. } => DenyCode::SctMissing,
             Self::EntryTooLarge { .. } => DenyCode::EntryTooLarge,
-            Self::Forbidden { .. } | Self::Unclaimed { .. } => DenyCode::SigningForbidden,
+            Self::Forbidden { .. } | Self::Unclaimed { .. } | Self::Unverified => {
+                DenyCode::SigningForbidden
+            }
             Self::Malformed { .. } => DenyCode::ServiceMalformed,
             Self::RateLimited { .. } => DenyCode::ServiceRateLimited,
-            Self::Refused { .. } | Self::Unshown { .. } => DenyCode::ServiceRefused,
+            Self::NoDevices { .. } | Self::Refused { .. } | Self::Unshown { .. } => {
+                DenyCode::ServiceRefused
+            }
             Self::TokenMissing(_) => DenyCode::TokenMissing,
             Self::TokenMalformed { .. } => DenyCode::TokenMalformed,
             Self::TokenOutsideValidity { .. } => DenyCode::TokenOutsideValidity,

@@ -385,6 +385,18 @@ fn selector(raw: Option<RawSelector>, list: &'static str) -> Result<Selector, Si
     }
 }
 
+/// What is wrong, without the list of what would be right: the form of the file is not for people.
+fn without_list(error: &JsonError) -> String {
+    let text = error.to_string();
+    let Some((wrong, list)) = text.split_once(", expected one of ") else {
+        return text;
+    };
+    match list.rsplit_once(" at line ") {
+        Some((_, place)) => format!("{wrong} at line {place}"),
+        None => wrong.to_owned(),
+    }
+}
+
 /// Why a signing configuration cannot be used. Whoever named the file can mend it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -401,7 +413,7 @@ pub enum SigningConfigError {
     #[error("the signing configuration has {0}")]
     Exceeded(#[from] Exceeded),
     /// It is no JSON of that shape.
-    #[error("the signing configuration is malformed: {0}")]
+    #[error("the signing configuration is malformed: {}", without_list(.0))]
     Json(#[from] JsonError),
     /// It is of another type.
     #[error(
@@ -413,8 +425,9 @@ pub enum SigningConfigError {
     },
     /// No entry of a list can be used.
     #[error(
-        "no service of `{list}` in the signing configuration counts at {now} and speaks a version \
-         that scgate does"
+        "no service of `{list}` in the signing configuration counts at {} and speaks a version \
+         that scgate does",
+        now.whole_seconds()
     )]
     NoneCounts {
         /// The list.

@@ -10,6 +10,7 @@ use crate::cli::demo::run::Run;
 use crate::cli::demo::run::Shell;
 use crate::cli::demo::run::Trouble;
 use crate::cli::demo::tamper;
+use crate::cli::error::Access;
 use crate::cli::files::show;
 use crate::model::Digest;
 use crate::sandbox::Image;
@@ -352,6 +353,7 @@ impl Tour {
             Trouble::Usage(UsageError::File {
                 flag: "--keep",
                 path: show(&path),
+                to: Access::Write,
                 source,
             })
         })

@@ -12,6 +12,7 @@ use std::process::Stdio;
 
 use crate::cli::Outcome;
 use crate::cli::UsageError;
+use crate::cli::error::Access;
 use crate::cli::files::show;
 use crate::cli::say;
 use crate::sandbox::Remote;
@@ -28,6 +29,7 @@ pub(super) fn run() -> Result<Outcome, UsageError> {
     let said = tempfile::NamedTempFile::new_in(&all).map_err(|source| UsageError::File {
         flag: "TMPDIR",
         path: show(&all),
+        to: Access::Write,
         source,
     })?;
     let log = said.reopen().map_err(UsageError::Runtime)?;

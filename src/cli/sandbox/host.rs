@@ -8,6 +8,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::cli::UsageError;
+use crate::cli::error::Access;
 use crate::cli::files::show;
 use crate::cli::say;
 use crate::sandbox::Part;
@@ -83,6 +84,7 @@ fn failed(flag: &'static str, path: &Path, source: io::Error) -> UsageError {
     UsageError::File {
         flag,
         path: show(path),
+        to: Access::Write,
         source,
     }
 }

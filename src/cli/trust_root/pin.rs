@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::cli::Outcome;
 use crate::cli::UsageError;
 use crate::cli::answer::write_data;
+use crate::cli::error::ARGUMENT;
 use crate::cli::files::check_place;
 use crate::cli::files::keep_apart;
 use crate::cli::files::show;
@@ -52,7 +53,7 @@ pub(super) struct Pin {
 impl Pin {
     pub(super) fn run(&self) -> Result<Outcome, UsageError> {
         if let Some(path) = &self.file {
-            let root = read_root("FILE", path, &Limits::default())?;
+            let root = read_root(ARGUMENT, path, &Limits::default())?;
             return Ok(write_data(&[root.id().to_string().into_bytes()]));
         }
         let (Some(mirror), Some(checksum), Some(output)) =

@@ -6,6 +6,7 @@
 use core::fmt;
 use core::time::Duration;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -27,6 +28,7 @@ use crate::services::client::Ask;
 use crate::services::oidc::Token;
 use crate::services::secret::Secret;
 use crate::services::secret::scrubbed;
+use crate::transport;
 
 /// Bytes of an answer, a file or what a program says.
 const ANSWER: usize = 128 * 1024;
@@ -218,7 +220,8 @@ impl<'a> Ambient<'a> {
             .authorization("bearer")
             .ok_or_else(|| unusable(REQUEST_TOKEN, "cannot stand in a header".to_owned()))?;
         let request = ask.get().header(header::AUTHORIZATION, authorization);
-        let body = client.fetch_good(&ask, &request).await?;
+        let body = client.fetch_good(&ask, &request).await;
+        let body = body.map_err(|error| ruled_out(REQUEST_URL, error))?;
         Token::parse(&ask.json::<Answer>(&body)?.value)
     }
 
@@ -245,21 +248,23 @@ impl<'a> Ambient<'a> {
         let request = ask
             .post_json(&json!({ "audience": audience }))
             .header(header::AUTHORIZATION, authorization);
-        let body = client.fetch_good(&ask, &request).await?;
+        let body = client.fetch_good(&ask, &request).await;
+        let body = body.map_err(|error| ruled_out(AGENT_ENDPOINT, error))?;
         Token::parse(&ask.json::<Answer>(&body)?.token)
     }
 
     /// CircleCI's program, which can ask for an audience; else the variable, whose audience is the
     /// organisation unless somebody arranged for another.
     async fn circleci(&self, client: &Client<'_>, audience: &str) -> Result<Token, Error> {
-        let reason = match self.circleci_program(client, audience).await {
+        let mut reason = match self.circleci_program(client, audience).await {
             Ok(text) => return Token::parse(&text),
             Err(reason) => reason,
         };
         if let Some(text) = self.get(CIRCLE_TOKEN) {
             let token = Token::parse(&text)?;
-            if token.for_audience(audience).is_ok() {
-                return Ok(token);
+            match token.for_audience(audience) {
+                Ok(()) => return Ok(token),
+                Err(error) => reason = format!("{reason}; and of `{CIRCLE_TOKEN}`: {error}"),
             }
         }
         Err(Error::TokenMissing(Missing::Program {
@@ -275,7 +280,11 @@ impl<'a> Ambient<'a> {
     ) -> Result<String, String> {
         let time = PROGRAM.min(client.deadline.remaining());
         let run = async {
-            let io = |error: std::io::Error| error.kind().to_string();
+            let io = |error: std::io::Error| match error.kind() {
+                ErrorKind::NotFound => "there is no such program here".to_owned(),
+                ErrorKind::PermissionDenied => "this user may not run it".to_owned(),
+                kind => kind.to_string(),
+            };
             let mut child = Command::new(self.circleci)
                 .args(["run", "oidc", "get", "--claims"])
                 .arg(json!({ "aud": audience }).to_string())
@@ -307,6 +316,21 @@ fn unusable(name: &'static str, reason: String) -> Error {
     Error::TokenMissing(Missing::Variable { name, reason })
 }
 
+/// An address in a variable that no rule of scgate lets anybody ask is a mistake in the variable, and
+/// asking again does not mend it.
+fn ruled_out(name: &'static str, error: Error) -> Error {
+    match error {
+        Error::Transport {
+            source: source @ transport::Error::Refused { .. },
+            ..
+        } => unusable(
+            name,
+            format!("holds an address that is not asked: {source}"),
+        ),
+        error => error,
+    }
+}
+
 fn endpoint(name: &'static str, url: &str) -> Result<Endpoint, Error> {
     Endpoint::read(url, Query::Allowed)
         .map_err(|error| unusable(name, format!("holds no address: {error}")))
@@ -332,7 +356,13 @@ async fn file(path: &Path, client: &Client<'_>) -> Result<Token, Error> {
     };
     let read = async { bounded(Some(tokio::fs::File::open(path).await?)).await };
     let bytes = match tokio::time::timeout(client.deadline.remaining(), read).await {
-        Ok(bytes) => bytes.map_err(|error| unreadable(error.kind().to_string()))?,
+        Ok(bytes) => bytes.map_err(|error| {
+            unreadable(match error.kind() {
+                ErrorKind::NotFound => "there is no such file".to_owned(),
+                ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+                kind => kind.to_string(),
+            })
+        })?,
         Err(_) => return Err(unreadable("it does not end".to_owned())),
     };
     let text = core::str::from_utf8(&bytes).map_err(|_| Error::TokenMalformed {

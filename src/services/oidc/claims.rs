@@ -166,7 +166,7 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// [`Error::TokenMalformed`] for an address that its issuer did not verify.
+    /// [`Error::Unverified`] for an address that its issuer did not verify.
     pub fn subject_to_prove(&self) -> Result<&str, Error> {
         // Fulcio goes by the kind of the issuer: the address for those of people, the subject for
         // all others. Those of CI systems never have a claim of this name for an address that
@@ -193,9 +193,7 @@ impl Token {
         };
         match is_verified {
             true => Ok(Some(address)),
-            false => Err(Error::TokenMalformed {
-                rule: "its issuer did not verify the address in it (`email_verified`)",
-            }),
+            false => Err(Error::Unverified),
         }
     }
 

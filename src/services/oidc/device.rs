@@ -164,13 +164,7 @@ async fn discover(client: &Client<'_>, issuer: &Endpoint) -> Result<(Endpoint, E
     let endpoint =
         |text: &str| Endpoint::parse(text).map_err(|error| ask.malformed(error.to_string()));
     let Some(authorize) = found.device_authorization_endpoint else {
-        return Err(Error::Refused {
-            service: Service::Oidc,
-            host: url.host(),
-            status: 200,
-            said: "it does not give tokens to other devices (name one with `--identity-token`)"
-                .to_owned(),
-        });
+        return Err(Error::NoDevices { host: url.host() });
     };
     Ok((endpoint(&authorize)?, endpoint(&found.token_endpoint)?))
 }

@@ -129,7 +129,7 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// [`Error::TokenMalformed`] for an address that its issuer did not verify.
+    /// [`Error::Unverified`] for an address that its issuer did not verify.
     pub fn claimed(&self) -> Result<Claimed, Error> {
         let claim = |name| self.claim(name);
         let name = match self.kind() {

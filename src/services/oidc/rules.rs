@@ -5,6 +5,7 @@
 //! request, so the difference has to be made before one is asked for.
 
 use crate::model::printable;
+use crate::services::Barred;
 use crate::services::Error;
 use crate::services::oidc::Token;
 use crate::services::oidc::identity::Kind;
@@ -76,12 +77,7 @@ impl Rules {
         let git_ref = demanded(token, "ref")?;
         let is_named = self.events.iter().any(|one| one == event);
         if !is_named && !GITHUB_EVENTS.contains(&event) {
-            return Err(forbidden(
-                "event_name",
-                event,
-                "an event that may come from a pull request or from outside (`--allow-event` \
-                 allows it)",
-            ));
+            return Err(forbidden("event_name", event, Barred::Event));
         }
         // Whoever allows an event allows what comes with it, and no more than that.
         let is_pull = is_named && event.starts_with("pull_request");
@@ -93,14 +89,15 @@ impl Rules {
                 let shown = value
                     .as_str()
                     .map_or_else(|| value.to_string(), str::to_owned);
-                return Err(forbidden(claim, &shown, "which only pull requests have"));
+                return Err(forbidden(claim, &shown, Barred::PullRequest));
             }
         }
         is_ref("ref", git_ref)?;
         Ok(Ref {
             claim: "ref",
             value: git_ref.to_owned(),
-            is_proposed: !is_pull && is_proposed(git_ref),
+            git_ref: git_ref.to_owned(),
+            barred: proposed(git_ref).filter(|_| !is_pull),
         })
     }
 
@@ -109,30 +106,27 @@ impl Rules {
         let name = demanded(token, "ref")?;
         let is_named = self.events.iter().any(|one| one == source);
         if !is_named && !GITLAB_SOURCES.contains(&source) {
-            return Err(forbidden(
-                "pipeline_source",
-                source,
-                "which may come from a merge request or from outside (`--allow-event` allows it)",
-            ));
+            return Err(forbidden("pipeline_source", source, Barred::Source));
         }
-        let (claim, value) = match optional(token, "ref_path")? {
+        let (claim, value, git_ref) = match optional(token, "ref_path")? {
             Some(path) if name.starts_with("refs/") && name != path => {
-                return Err(forbidden("ref", name, "another one than `ref_path`"));
+                return Err(forbidden("ref", name, Barred::Contradicted));
             }
-            Some(path) => ("ref_path", path.to_owned()),
-            None if name.starts_with("refs/") => ("ref", name.to_owned()),
+            Some(path) => ("ref_path", path, path.to_owned()),
+            None if name.starts_with("refs/") => ("ref", name, name.to_owned()),
             None => match demanded(token, "ref_type")? {
-                "tag" => ("ref", format!("refs/tags/{name}")),
-                _ => ("ref", format!("refs/heads/{name}")),
+                "tag" => ("ref", name, format!("refs/tags/{name}")),
+                _ => ("ref", name, format!("refs/heads/{name}")),
             },
         };
-        is_ref(claim, &value)?;
+        is_ref(claim, &git_ref)?;
         let is_merge = is_named && GITLAB_MERGE.contains(&source);
-        let is_proposed = !is_merge && is_proposed(&value);
+        let barred = proposed(&git_ref).filter(|_| !is_merge);
         Ok(Ref {
             claim,
-            value,
-            is_proposed,
+            value: value.to_owned(),
+            git_ref,
+            barred,
         })
     }
 
@@ -144,22 +138,24 @@ impl Rules {
                 false => Err(Error::Unclaimed { claim: "ref" }),
             };
         };
+        // No pattern for branches means those of others.
+        if found.barred == Some(Barred::Fork) {
+            return Err(forbidden(found.claim, &found.value, Barred::Fork));
+        }
         if self
             .refs
             .iter()
-            .any(|pattern| pattern.matches(&found.value))
+            .any(|pattern| pattern.matches(&found.git_ref))
         {
             return Ok(());
         }
         if !self.refs.is_empty() {
-            let rule = "which no `--allow-ref` names";
-            return Err(forbidden(found.claim, &found.value, rule));
+            return Err(forbidden(found.claim, &found.value, Barred::NotNamed));
         }
-        if found.is_proposed {
-            let rule = "which is proposed and not merged (`--allow-ref` allows it)";
-            return Err(forbidden(found.claim, &found.value, rule));
+        match found.barred {
+            Some(rule) => Err(forbidden(found.claim, &found.value, rule)),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -167,19 +163,24 @@ impl Rules {
 #[derive(Debug)]
 struct Ref {
     claim: &'static str,
+    /// The claim as it stands in the token.
     value: String,
-    is_proposed: bool,
+    /// The whole ref that it means.
+    git_ref: String,
+    /// Why it may not sign unless it is named.
+    barred: Option<Barred>,
 }
 
-fn is_proposed(git_ref: &str) -> bool {
-    PROPOSED.iter().any(|place| git_ref.starts_with(place))
+fn proposed(git_ref: &str) -> Option<Barred> {
+    let is_proposed = PROPOSED.iter().any(|place| git_ref.starts_with(place));
+    is_proposed.then_some(Barred::Proposed)
 }
 
 fn demanded<'a>(token: &'a Token, claim: &'static str) -> Result<&'a str, Error> {
     token.claim(claim).ok_or(Error::Unclaimed { claim })
 }
 
-fn forbidden(claim: &'static str, value: &str, rule: &'static str) -> Error {
+fn forbidden(claim: &'static str, value: &str, rule: Barred) -> Error {
     Error::Forbidden {
         claim,
         value: printable(value),
@@ -194,15 +195,15 @@ fn circleci(token: &Token) -> Result<Option<Ref>, Error> {
     match token.claims.get(ssh) {
         None | Some(serde_json::Value::Bool(false)) => {}
         Some(value) => {
-            let rule = "so that somebody could have changed the job while it ran";
-            return Err(forbidden(ssh, &value.to_string(), rule));
+            return Err(forbidden(ssh, &value.to_string(), Barred::Shell));
         }
     }
     let claim = "oidc.circleci.com/vcs-ref";
     Ok(optional(token, claim)?.map(|value| Ref {
         claim,
         value: value.to_owned(),
-        is_proposed: is_proposed(value),
+        git_ref: value.to_owned(),
+        barred: proposed(value),
     }))
 }
 
@@ -210,15 +211,16 @@ fn circleci(token: &Token) -> Result<Option<Ref>, Error> {
 fn buildkite(token: &Token) -> Result<Ref, Error> {
     let branch = demanded(token, "build_branch")?;
     let tag = optional(token, "build_tag")?.filter(|tag| !tag.is_empty());
+    // Buildkite writes a fork's branch as `OWNER:BRANCH`; git allows no colon in a name.
     let (claim, kind, name) = match tag {
-        Some(tag) => ("build_tag", "tags", tag),
-        None => ("build_branch", "heads", branch),
+        Some(tag) if !branch.contains(':') => ("build_tag", "tags", tag),
+        _ => ("build_branch", "heads", branch),
     };
     Ok(Ref {
         claim,
-        value: format!("refs/{kind}/{name}"),
-        // Buildkite writes a fork's branch as `OWNER:BRANCH`; git allows no colon in a name.
-        is_proposed: branch.contains(':') || name.contains(':'),
+        value: name.to_owned(),
+        git_ref: format!("refs/{kind}/{name}"),
+        barred: name.contains(':').then_some(Barred::Fork),
     })
 }
 
@@ -227,7 +229,7 @@ fn optional<'a>(token: &'a Token, claim: &'static str) -> Result<Option<&'a str>
     match token.claims.get(claim) {
         None | Some(serde_json::Value::Null) => Ok(None),
         Some(serde_json::Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(forbidden(claim, &other.to_string(), "which is no text")),
+        Some(other) => Err(forbidden(claim, &other.to_string(), Barred::NotText)),
     }
 }
 
@@ -241,7 +243,7 @@ fn is_ref(claim: &'static str, text: &str) -> Result<(), Error> {
         && !text.contains("@{");
     match is_one {
         true => Ok(()),
-        false => Err(forbidden(claim, text, "which is no ref (`refs/…`)")),
+        false => Err(forbidden(claim, text, Barred::NotARef)),
     }
 }
 

@@ -201,3 +201,55 @@ fn what_is_refused_is_refused_by_name() {
     }
     assert!(unknown.is_empty(), "{}", unknown.join("\n"));
 }
+
+/// Before anything else is found missing or wrong: cosign's `attest --statement` has no `--predicate`.
+#[test]
+fn what_is_refused_is_so_before_anything_else() {
+    let desk = desk();
+    for (words, flag) in [
+        (
+            &["attest", "--statement", "x", "a.test/b:1"][..],
+            "statement",
+        ),
+        (&["attest", "--statement=x"], "statement"),
+        (
+            &["attest", "--statement=x", "--predicate=nope", "a.test/b:1"],
+            "statement",
+        ),
+        (&["attest-blob", "--statement", "x"], "statement"),
+        (
+            &["attest-blob", "--hash", "x", "--predicate", "nope"],
+            "hash",
+        ),
+        (
+            &["attest-blob", "--hash=x", "--predicate=nope", "file"],
+            "hash",
+        ),
+        (
+            &["sign", "--payload=x", "--annotations=none", "a.test/b:1"],
+            "payload",
+        ),
+        (&["sign-blob", "--output", "x"], "output"),
+        (&["verify", "--ca-roots", "x", "--platform"], "ca-roots"),
+    ] {
+        let said = scgate(words).within(desk.path()).exits(2);
+        said.complains(&format!("error: `--{flag}` is refused: "));
+    }
+}
+
+/// What is suggested in the place of a flag that nobody knows is not refused itself.
+#[test]
+fn no_refused_flag_is_suggested() {
+    for (flag, command) in [
+        ("--insecure-skip-verif", "sign"),
+        ("--insecure-ignore-sct", "sign"),
+        ("--output-certificat", "sign-blob"),
+        ("--ca-root", "verify"),
+    ] {
+        let said = scgate([command, flag, "x"]).exits(2);
+        said.complains("leave it away, or compare it with the help");
+    }
+    scgate(["sign", "--recursiv", "x"])
+        .exits(2)
+        .complains("did you mean `--recursive`?");
+}

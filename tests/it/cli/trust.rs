@@ -298,7 +298,7 @@ fn what_is_no_root_is_wrong_usage() {
         ] {
             let said = scgate(["trust", command, file]).within(dir.path()).exits(2);
             assert_eq!(said.stdout, "");
-            said.complains(words).complains(&format!("FILE {file}"));
+            said.complains(words).complains(&format!("`{file}"));
         }
     }
 }

@@ -3,6 +3,11 @@
 
 use std::fs;
 
+use scgate::sandbox::mint::KeyKind;
+use scgate::sandbox::mint::SigningKey;
+use scgate::sandbox::mint::pem;
+use scgate::services::oidc::Provider;
+
 use super::AMD64;
 use super::IDENTITY;
 use super::INDEX;
@@ -798,4 +803,121 @@ fn a_report_is_not_lost_to_wrong_usage() {
     }
     ask(&WHO).exits(0);
     assert!(!kept());
+}
+
+/// What signs, within a directory with a key, a file and what is no signing configuration.
+#[test]
+fn paths_of_what_signs_are_said_as_they_are_meant() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    let key = SigningKey::generate(KeyKind::P256).unwrap();
+    write("key.pem", &pem("PRIVATE KEY", &key.to_pkcs8().unwrap()));
+    write("a", "a");
+    write(
+        "spdx.json",
+        r#"{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT"}"#,
+    );
+    write(
+        "bom.json",
+        r#"{"bomFormat":"CycloneDX","specVersion":"1.6"}"#,
+    );
+    write("other.json", r#"{"nobody":"knows"}"#);
+    write("empty", "");
+    let root = fs::read(lab().join("trusted_root.json")).unwrap();
+    fs::write(dir.path().join("root.json"), root).unwrap();
+    let signs = |words: &[&str], texts: &[&str], not: &str| {
+        let said = scgate(words)
+            .and(["--key=key.pem", "--tlog-upload=false"])
+            .within(dir.path())
+            .exits(2);
+        for text in texts {
+            assert!(said.stderr.contains(text), "no `{text}`\n{said}");
+        }
+        assert!(!said.stderr.contains(not), "{said}");
+    };
+    let image = "127.0.0.1:1/a:1";
+    signs(
+        &["sign", "--signing-config=nope", image],
+        &["`--signing-config nope`: there is no such file"],
+        "directory",
+    );
+    signs(
+        &["sign-blob", "--bundle=nope/x.json", "a"],
+        &["`--bundle nope/x.json`: there is no such directory"],
+        "no such file",
+    );
+    signs(
+        &["sign-blob", "a", "a"],
+        &["`a.sigstore.json`: ", "the same file"],
+        "another flag",
+    );
+    signs(
+        &["sign-blob", "nope"],
+        &["error: `nope`: there is no such file"],
+        "FILE",
+    );
+    for (file, text) in [
+        (
+            "spdx.json",
+            "an SPDX document, not like a signing configuration",
+        ),
+        ("bom.json", "a CycloneDX document"),
+        ("root.json", "a trusted root"),
+        ("key.pem", "a PEM key"),
+        ("empty", "an empty file"),
+        ("other.json", "unknown field `nobody` at line 1"),
+    ] {
+        let flag = format!("--signing-config={file}");
+        signs(
+            &["sign", &flag, image],
+            &[text, "(name a `signing_config.json` of version 0.2"],
+            "expected one of",
+        );
+    }
+    scgate(["trust", "show", "nope"])
+        .exits(2)
+        .complains("error: `nope`: there is no such file");
+}
+
+#[test]
+fn a_provider_is_named_or_its_names_are_told() {
+    let asks = |name: &str| {
+        scgate(["sign", "127.0.0.1:1/a:1"])
+            .and(["--oidc-provider", name])
+            .exits(2)
+    };
+    asks("google").complains("--identity-token FILE");
+    asks("spiffe").complains("--spiffe-token FILE");
+    let said = asks("gogle");
+    for provider in Provider::ALL {
+        assert!(said.stderr.contains(provider.name()), "{said}");
+    }
+    let help = scgate(["sign", "--help"]).exits(0).stdout;
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/signing.md")).unwrap();
+    for provider in Provider::ALL {
+        assert!(help.contains(provider.name()), "{provider}");
+        assert!(page.contains(&format!("`{provider}`")), "{provider}");
+    }
+}
+
+/// The variable is the flag, by whatever has the flag.
+#[test]
+fn an_output_by_variable_is_that_of_the_flag() {
+    for words in [
+        &["sign", "127.0.0.1:1/a:1"][..],
+        &["attest", "--predicate=x", "127.0.0.1:1/a:1"],
+        &["tree", "127.0.0.1:1/a:1"],
+    ] {
+        for (variable, text) in [
+            ("xml", "a format is one of"),
+            ("cosign-json", "cosign-json"),
+        ] {
+            let said = scgate(words).variable("SCGATE_OUTPUT", variable).exits(2);
+            said.complains(text);
+        }
+    }
+    let help = scgate(["tree", "--help"]).exits(0).stdout;
+    for absent in ["cosign-json", "verdict as of"] {
+        assert!(!help.contains(absent), "{absent}");
+    }
 }

@@ -178,7 +178,8 @@ fn a_person_proves_an_address_and_a_machine_its_subject() {
         json!(1),
         Value::Null,
     ] {
-        assert_eq!(code(subject(address(bad))), DenyCode::TokenMalformed);
+        // The token is one, and may not sign.
+        assert_eq!(code(subject(address(bad))), DenyCode::SigningForbidden);
     }
     // A CI system may tell of whoever pushed.
     let mut machine = address(json!(false));
@@ -342,6 +343,7 @@ async fn providers_are_found_in_the_order_of_cosign() {
 #[tokio::test]
 async fn what_is_missing_is_said() {
     let world = World::open().await;
+    let other = claims(json!({ "aud": "org" }));
     for (variables, expected) in [
         (&[][..], "nothing here gives one"),
         (
@@ -356,7 +358,30 @@ async fn what_is_missing_is_said() {
             "id-token: write",
         ),
         (&[("GITLAB_CI", "true")], "id_tokens: SIGSTORE_ID_TOKEN"),
-        (&[("CIRCLECI", "true")], "`circleci run oidc get` gave none"),
+        (
+            &[("CIRCLECI", "true")],
+            "`circleci run oidc get` gave none: there is no such program here",
+        ),
+        (
+            &[("CIRCLECI", "true"), ("CIRCLE_OIDC_TOKEN_V2", &other)],
+            "and of `CIRCLE_OIDC_TOKEN_V2`: the identity token is for `org`, not for `sigstore`",
+        ),
+        // What scgate's rules never ask is no address for a variable, now or later.
+        (
+            &[
+                ("ACTIONS_ID_TOKEN_REQUEST_URL", "http://127.0.0.1:1/?s3cret"),
+                ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "x"),
+            ],
+            "`ACTIONS_ID_TOKEN_REQUEST_URL` holds an address that is not asked: `127.0.0.1:1` is on a port",
+        ),
+        (
+            &[
+                ("BUILDKITE_AGENT_ACCESS_TOKEN", "x"),
+                ("BUILDKITE_JOB_ID", "1"),
+                ("BUILDKITE_AGENT_ENDPOINT", "https://169.254.169.254/v3"),
+            ],
+            "`BUILDKITE_AGENT_ENDPOINT` holds an address that is not asked: ",
+        ),
         (
             &[("BUILDKITE_AGENT_ACCESS_TOKEN", "x")],
             "`BUILDKITE_JOB_ID` is not set",
@@ -373,6 +398,12 @@ async fn what_is_missing_is_said() {
         assert_eq!(error.code(), DenyCode::TokenMissing);
         assert!(error.to_string().contains(expected), "{error}");
     }
+    let error = Around::new(&[])
+        .ask(&world, Some(Provider::Filesystem), NO_PROGRAM, no_file())
+        .await
+        .unwrap_err();
+    let expected = "`/nonexistent/token` cannot be read: there is no such file";
+    assert!(error.to_string().ends_with(expected), "{error}");
     for url in [
         "http://actions.test/?token=s3cret",
         "https://user:s3cret@actions.test/",

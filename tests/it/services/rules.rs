@@ -355,3 +355,31 @@ fn a_fork_at_buildkite_does_not_sign() {
     assert_eq!(told(&rules(&[], &[]), &branch("main")), "ok");
     assert_eq!(told(&rules(&[], &[]), &branch("evil:main")), "build_branch");
 }
+
+/// What a refusal quotes stands in the token, whatever ref it means.
+#[test]
+fn a_refusal_quotes_the_token() {
+    for (token, rules, expected) in [
+        (
+            token(Issuer::Buildkite, json!({ "build_branch": "evil:main" })),
+            rules(&[], &[]),
+            "`build_branch` is `evil:main`, which is a branch of a fork",
+        ),
+        (
+            token(Issuer::Buildkite, json!({ "build_branch": "evil:main" })),
+            rules(&[], &["refs/heads/main"]),
+            "`build_branch` is `evil:main`, which no `--allow-ref` names",
+        ),
+        (
+            token(
+                Issuer::Gitlab,
+                json!({ "ref": "dev", "ref_type": "branch", "ref_path": null }),
+            ),
+            rules(&[], &["refs/heads/main"]),
+            "`ref` is `dev`, which no `--allow-ref` names",
+        ),
+    ] {
+        let error = rules.permit(&token).unwrap_err().to_string();
+        assert!(error.ends_with(expected), "{error}");
+    }
+}

@@ -18,6 +18,7 @@ use serde_json::json;
 use super::REPO;
 use super::World;
 use crate::runner::Run;
+use crate::runner::Said;
 use crate::runner::scgate;
 use crate::sandbox_lies::rows::ROWS;
 
@@ -426,5 +427,144 @@ async fn a_registry_without_the_right_to_push_is_said_so() {
             &world.reference(),
         ])
         .exits(0);
+    world.end().await;
+}
+
+/// What is printed as help is something that whoever signs can do, and no flag of what verifies.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_helps_is_what_a_signer_can_do() {
+    let world = World::open().await;
+    let help = |said: &Said| {
+        let lines = said.stderr.lines();
+        let lines: Vec<_> = lines
+            .filter_map(|line| line.strip_prefix("help: "))
+            .collect();
+        assert_eq!(lines.len(), 1, "{said}");
+        lines[0].to_owned()
+    };
+    let run = |event: &str, git_ref: &str| GithubToken {
+        event: event.to_owned(),
+        git_ref: git_ref.to_owned(),
+        ..GithubToken::default()
+    };
+    world.token("dev", run("push", "refs/heads/dev"));
+    world.token("pull", run("push", "refs/pull/7/head"));
+    world.token("comment", run("issue_comment", "refs/heads/main"));
+    world.claims("expired", |claims| {
+        claims.insert("exp".to_owned(), json!(1_700_000_000));
+    });
+    let mut unverified = Provider::Email.claims();
+    unverified.insert("email_verified".to_owned(), json!(false));
+    let unverified = world.sandbox.token(Provider::Email, unverified).unwrap();
+    fs::write(world.dir.path().join("unverified"), unverified).unwrap();
+    let reference = world.reference();
+    for (token, flags, code_of, text) in [
+        (
+            "dev",
+            &["--allow-ref=refs/heads/main"][..],
+            "signing-forbidden",
+            "another `--allow-ref`",
+        ),
+        ("pull", &[], "signing-forbidden", "what was merged"),
+        ("comment", &[], "signing-forbidden", "`--allow-event`"),
+        (
+            "unverified",
+            &[],
+            "signing-forbidden",
+            "verified at the issuer",
+        ),
+        (
+            "token",
+            &["--certificate-identity=x"],
+            "identity-mismatch",
+            "--certificate-identity",
+        ),
+    ] {
+        let run = world.with_token(token).and(flags).and([&reference]);
+        let said = run.exits(1);
+        assert_eq!(code(&said.stderr), code_of, "{said}");
+        assert!(help(&said).contains(text), "{said}");
+    }
+    let said = world.with_token("expired").and([&reference]).exits(1);
+    let (_, now) = said.stderr.split_once("and it is ").unwrap();
+    assert!(!now.split('Z').next().unwrap().contains('.'), "{said}");
+    for (lie, text) in [
+        ("ca-no-sct", "Whoever runs the certificate authority"),
+        ("ca-sct-log", "--trusted-root"),
+        ("ca-sct-signature", "whoever runs the authority"),
+        ("ca-key-usage:6", "Whoever runs the certificate authority"),
+        ("clock:+3600,path=/api/v1/timestamp", "Correct the clock"),
+    ] {
+        world.sandbox.inject(format!("lie={lie}").parse().unwrap());
+        let said = world.sign(&[&reference]).exits(1);
+        world.sandbox.clear_faults();
+        let help = help(&said);
+        assert!(help.contains(text), "{said}");
+        for flag in ["--insecure", "--clock-skew", "--at`"] {
+            assert!(!help.contains(flag), "{said}");
+        }
+    }
+    // A registry that only hands out.
+    let registry = world.sandbox.registry().unwrap();
+    registry.inject("status=405,method=POST".parse().unwrap());
+    let said = world.sign(&["-ojson", &reference]).exits(3);
+    registry.clear_faults();
+    for text in [&help(&said), &said.stdout] {
+        assert!(
+            text.contains("takes no uploads") && !text.contains("Ask again"),
+            "{said}"
+        );
+    }
+    // A provider that gives no token: there is none yet to compare.
+    let job = || {
+        scgate([
+            "sign",
+            "--signing-config=services.json",
+            "--trusted-root=root.json",
+        ])
+        .and([&reference])
+        .variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "sandbox")
+        .within(world.dir.path())
+    };
+    let url = world.sandbox.actions_url();
+    world
+        .sandbox
+        .inject("status=403,path=actions-token".parse().unwrap());
+    let said = job()
+        .variable("ACTIONS_ID_TOKEN_REQUEST_URL", &url)
+        .exits(1);
+    world.sandbox.clear_faults();
+    assert_eq!(code(&said.stderr), "service-refused", "{said}");
+    assert!(help(&said).contains("--identity-token") && !help(&said).contains("audience"));
+    let said = job()
+        .variable("ACTIONS_ID_TOKEN_REQUEST_URL", "http://127.0.0.1:1/")
+        .exits(2);
+    assert_eq!(code(&said.stderr), "token-missing", "{said}");
+    assert!(help(&said).contains("variable"), "{said}");
+    // Nobody named a right that could be given.
+    let said = job().exits(2);
+    assert!(!help(&said).contains("right"), "{said}");
+    assert_eq!(world.writes(), 0);
+    world.end().await;
+}
+
+/// The root that what is made is verified under is said where nobody named it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_root_is_said() {
+    let world = World::open().await;
+    let sign = |flags: &[&str]| {
+        scgate([
+            "sign",
+            "--signing-config=services.json",
+            "--identity-token=token",
+        ])
+        .and(flags)
+        .and([world.reference()])
+        .within(world.dir.path())
+    };
+    let said = sign(&[]).exits(1);
+    said.complains("trusted root: the public-good one that is part of scgate");
+    let said = sign(&["--trusted-root=root.json"]).exits(0);
+    assert!(!said.stderr.contains("public-good"), "{said}");
     world.end().await;
 }
