@@ -170,7 +170,7 @@ words! {
     KeyUnsupported:
         "The key or signature algorithm is one that scgate does not read.",
         "A key of an unusual curve or size, or a hash that does not belong to the key.",
-        "Sign with ECDSA (P-256, P-384, P-521), Ed25519, or RSA of 2048 to 4096 bits.";
+        "Sign with ECDSA (P-256), Ed25519, or RSA of 2048 to 4096 bits, which cosign verifies as well.";
     LogEntryMissing:
         "The evidence has no transparency log entry.",
         "It was signed with `--tlog-upload=false`, with a signing configuration without a log, or \

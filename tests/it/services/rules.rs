@@ -297,8 +297,8 @@ fn others_have_no_event() {
                 Issuer::Buildkite,
                 json!({ "build_tag": "main", "build_branch": "evil:main" }),
             ),
-            "build_tag",
-            "build_tag",
+            "build_branch",
+            "build_branch",
         ),
         (
             token(Issuer::Buildkite, json!({ "build_branch": ["evil:main"] })),
@@ -367,8 +367,13 @@ fn a_refusal_quotes_the_token() {
         ),
         (
             token(Issuer::Buildkite, json!({ "build_branch": "evil:main" })),
+            rules(&[], &["refs/heads/**"]),
+            "`build_branch` is `evil:main`, which is a branch of a fork",
+        ),
+        (
+            token(Issuer::Buildkite, json!({ "build_branch": "dev" })),
             rules(&[], &["refs/heads/main"]),
-            "`build_branch` is `evil:main`, which no `--allow-ref` names",
+            "`build_branch` is `dev`, which no `--allow-ref` names",
         ),
         (
             token(
