@@ -3,11 +3,13 @@
 //! Whoever signs a file under the wrong type signs a statement that says nothing, and notices when
 //! a gate refuses it. So a file is refused here unless it is what its type means, with the name of
 //! what it is instead. What is accepted goes into the statement byte for byte. Start with
-//! [`Predicate::parse`]; `rules.rs` has what each type must have, `looks.rs` what else a file may be.
+//! [`Predicate::parse`]; `rules.rs` has what each type must have and `shape.rs` the walk that finds it,
+//! `looks.rs` what else a file may be.
 
 mod looks;
 mod outline;
 mod rules;
+mod shape;
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -46,7 +48,8 @@ pub enum PredicateType {
     SlsaProvenance02,
     /// SLSA provenance 1.
     SlsaProvenance1,
-    /// An SPDX document in its tag-value form, as one text.
+    /// An SPDX document in its tag-value form. cosign made one text of it; cosign 3 can neither sign
+    /// nor read such a statement in any layout, so nothing is a predicate of it.
     Spdx,
     /// An SPDX document in JSON.
     SpdxJson,
@@ -214,20 +217,11 @@ impl Predicate {
         let json = match kind.ruling() {
             PredicateType::Custom => wrapped(text, now),
             PredicateType::Spdx => {
-                match Looks::of_text(text) {
-                    Some(Looks::SpdxTagValue) => rules::tag_value(text),
-                    Some(looks) => return Err(PredicateError::other(&kind, looks)),
-                    None => {
-                        let looks = crate::model::read_json::<Outline<'_>>(&file)
-                            .ok()
-                            .and_then(|outline| Looks::of(&outline));
-                        return Err(PredicateError::other(&kind, looks.unwrap_or(Looks::Text)));
-                    }
-                }
-                .map_err(|broken| PredicateError::member(&kind, broken))?;
-                let mut json = Vec::with_capacity(text.len() + text.len() / 16 + 2);
-                push_text(&mut json, text);
-                json
+                let looks = Looks::of_text(text).or_else(|| {
+                    let outline = crate::model::read_json::<Outline<'_>>(&file).ok()?;
+                    Looks::of(&outline)
+                });
+                return Err(PredicateError::other(&kind, looks.unwrap_or(Looks::Text)));
             }
             ruling => {
                 held(&kind, ruling, text)?;
@@ -317,7 +311,7 @@ fn held(kind: &PredicateType, ruling: &PredicateType, text: &str) -> Result<(), 
     if let Some(looks) = looks.filter(Looks::is_around_a_predicate) {
         return Err(PredicateError::other(kind, looks));
     }
-    rules::hold(ruling, &outline).map_err(|broken| match looks {
+    rules::hold(ruling, &outline, text).map_err(|broken| match looks {
         Some(looks) if looks.type_name() != Some(ruling.name()) => {
             PredicateError::other(kind, looks)
         }
@@ -388,9 +382,9 @@ pub enum PredicateError {
         /// The type.
         kind: String,
         /// The member, by its path.
-        member: &'static str,
+        member: String,
         /// What is wrong with it.
-        rule: &'static str,
+        rule: String,
         /// What helps.
         remedy: &'static str,
     },
@@ -436,7 +430,7 @@ impl PredicateError {
         }
     }
 
-    fn member(kind: &PredicateType, broken: rules::Broken) -> Self {
+    fn member(kind: &PredicateType, broken: shape::Broken) -> Self {
         Self::Member {
             kind: kind.to_string(),
             member: broken.member,
