@@ -30,6 +30,10 @@ const STATEMENT: &str = "https://in-toto.io/Statement/v0.1";
 /// Room for what stands around a predicate in a bundle: subjects, signature, certificate, log entry
 /// and timestamp. A bundle with all of them has about 10 KiB.
 const AROUND: usize = 64 * 1024;
+/// Levels of objects and lists that `serde_json` reads, and with it every gate of scgate's.
+const LEVELS: usize = 127;
+/// Levels of a statement around its predicate.
+const STATEMENT_LEVELS: usize = 1;
 /// Characters of a predicate type that is a URI.
 const MAX_URI: usize = 2048;
 
@@ -301,6 +305,8 @@ fn held(kind: &PredicateType, ruling: &PredicateType, text: &str) -> Result<(), 
     if let Some(looks) = Looks::of_text(text) {
         return Err(PredicateError::other(kind, looks));
     }
+    let levels = levels(text.as_bytes()) + STATEMENT_LEVELS;
+    Exceeded::unless(levels, LEVELS, "levels, with its statement")?;
     let outline: Outline<'_> =
         crate::model::read_json(text.as_bytes()).map_err(|source| PredicateError::Json {
             kind: kind.to_string(),
@@ -317,6 +323,33 @@ fn held(kind: &PredicateType, ruling: &PredicateType, text: &str) -> Result<(), 
         }
         _ => PredicateError::member(kind, broken),
     })
+}
+
+/// How many objects and lists are inside each other in a text that is JSON.
+fn levels(json: &[u8]) -> usize {
+    let (mut levels, mut most) = (0_usize, 0);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                levels += 1;
+                most = most.max(levels);
+            }
+            b'}' | b']' => levels = levels.saturating_sub(1),
+            // To the end of the text.
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => drop(bytes.next()),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    most
 }
 
 /// What cosign makes of a `custom` predicate: the file as a text, and the time.

@@ -946,6 +946,37 @@ fn provenance_has_one_spelling_of_each_member() {
 }
 
 #[test]
+fn a_document_whose_statement_is_too_deep_to_be_read_is_refused() {
+    let deep = |levels: usize| {
+        let (open, close) = ("[".repeat(levels - 1), "]".repeat(levels - 1));
+        format!("{{\"a\":\"[\\\"[\\\\\",\"x\":{open}{close}}}")
+    };
+    let most = LEVELS - STATEMENT_LEVELS;
+    let made = given("https://acme.test/t", deep(most)).unwrap();
+    let one = [(None, Digest::sha256(b"x"))];
+    let read =
+        |made: &Predicate| crate::model::strict_json(&made.statement(&one, &BTreeMap::new()));
+    assert_eq!(read(&made), Ok(()));
+    for levels in [most + 1, most + 2, 9000] {
+        let error = given("https://acme.test/t", deep(levels)).unwrap_err();
+        assert_eq!(error.code(), DenyCode::PredicateMalformed);
+        assert!(
+            error
+                .to_string()
+                .starts_with("the predicate has more than 127 levels, with its statement ("),
+            "{error}"
+        );
+    }
+    let by_hand = Predicate {
+        kind: PredicateType::Custom,
+        json: deep(most + 1).into_bytes(),
+    };
+    assert!(read(&by_hand).is_err());
+    // A text has no levels.
+    assert!(given("custom", deep(9000)).is_ok());
+}
+
+#[test]
 fn times_that_nobody_set_or_that_run_backwards_are_refused() {
     let (kind, good) = good().pop().unwrap();
     for (started, finished, rule) in [
