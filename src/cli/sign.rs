@@ -233,6 +233,10 @@ impl Attest {
                            without a platform too)",
             });
         }
+        let kind = predicates.first().map(|about| about.predicate.kind());
+        if let Some(reason) = kind.and_then(unread) {
+            say("note", reason);
+        }
         let files: Vec<_> = self.predicate.iter().map(|text| split(text).1).collect();
         let files: Vec<_> = files.into_iter().map(Path::new).collect();
         let sizes = predicates.iter().map(|about| about.predicate.json().len());
@@ -477,6 +481,14 @@ impl CommonFlags {
         }
         Ok(outcome)
     }
+}
+
+/// What a reader cannot make of a type.
+pub(super) fn unread(kind: &PredicateType) -> Option<&'static str> {
+    (*kind == PredicateType::Spdx).then_some(
+        "cosign 3 reads no SPDX in tag-value form, in any layout (`syft convert FILE -o spdx-json` makes \
+         JSON of it, for `--type spdxjson`)",
+    )
 }
 
 /// What the size of an entry is going to meet with.

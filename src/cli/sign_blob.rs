@@ -21,6 +21,7 @@ use crate::cli::network::NetworkFlags;
 use crate::cli::refused::CompatibleSigningFlags;
 use crate::cli::say;
 use crate::cli::sign::large;
+use crate::cli::sign::unread;
 use crate::cli::signing::ServiceFlags;
 use crate::cli::signing::WhoFlags;
 use crate::cli::verify_blob::Blob;
@@ -123,6 +124,9 @@ impl AttestBlob {
             Ok(predicate) => predicate,
             Err(failed) => return failed.outcome(),
         };
+        if let Some(reason) = unread(predicate.kind()) {
+            say("note", reason);
+        }
         let about = (self.predicate.as_path(), predicate.json().len());
         self.common.run(
             Some(about),

@@ -3,11 +3,13 @@
 //! Whoever signs a file under the wrong type signs a statement that says nothing, and notices when
 //! a gate refuses it. So a file is refused here unless it is what its type means, with the name of
 //! what it is instead. What is accepted goes into the statement byte for byte. Start with
-//! [`Predicate::parse`]; `rules.rs` has what each type must have, `looks.rs` what else a file may be.
+//! [`Predicate::parse`]; `rules.rs` has what each type must have and `shape.rs` the walk that finds it,
+//! `looks.rs` what else a file may be.
 
 mod looks;
 mod outline;
 mod rules;
+mod shape;
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -28,6 +30,10 @@ const STATEMENT: &str = "https://in-toto.io/Statement/v0.1";
 /// Room for what stands around a predicate in a bundle: subjects, signature, certificate, log entry
 /// and timestamp. A bundle with all of them has about 10 KiB.
 const AROUND: usize = 64 * 1024;
+/// Levels of objects and lists that `serde_json` reads, and with it every gate of scgate's.
+const LEVELS: usize = 127;
+/// Levels of a statement around its predicate.
+const STATEMENT_LEVELS: usize = 1;
 /// Characters of a predicate type that is a URI.
 const MAX_URI: usize = 2048;
 
@@ -46,7 +52,8 @@ pub enum PredicateType {
     SlsaProvenance02,
     /// SLSA provenance 1.
     SlsaProvenance1,
-    /// An SPDX document in its tag-value form, as one text.
+    /// An SPDX document in its tag-value form, as one text. cosign 2 signs and reads such a statement
+    /// in the legacy layout; cosign 3 does neither in any.
     Spdx,
     /// An SPDX document in JSON.
     SpdxJson,
@@ -214,17 +221,14 @@ impl Predicate {
         let json = match kind.ruling() {
             PredicateType::Custom => wrapped(text, now),
             PredicateType::Spdx => {
-                match Looks::of_text(text) {
-                    Some(Looks::SpdxTagValue) => rules::tag_value(text),
-                    Some(looks) => return Err(PredicateError::other(&kind, looks)),
-                    None => {
-                        let looks = crate::model::read_json::<Outline<'_>>(&file)
-                            .ok()
-                            .and_then(|outline| Looks::of(&outline));
-                        return Err(PredicateError::other(&kind, looks.unwrap_or(Looks::Text)));
-                    }
+                let looks = Looks::of_text(text).or_else(|| {
+                    let outline = crate::model::read_json::<Outline<'_>>(&file).ok()?;
+                    Looks::of(&outline)
+                });
+                if looks != Some(Looks::SpdxTagValue) {
+                    return Err(PredicateError::other(&kind, looks.unwrap_or(Looks::Text)));
                 }
-                .map_err(|broken| PredicateError::member(&kind, broken))?;
+                rules::tag_value(text).map_err(|broken| PredicateError::member(&kind, broken))?;
                 let mut json = Vec::with_capacity(text.len() + text.len() / 16 + 2);
                 push_text(&mut json, text);
                 json
@@ -307,6 +311,8 @@ fn held(kind: &PredicateType, ruling: &PredicateType, text: &str) -> Result<(), 
     if let Some(looks) = Looks::of_text(text) {
         return Err(PredicateError::other(kind, looks));
     }
+    let levels = levels(text.as_bytes()) + STATEMENT_LEVELS;
+    Exceeded::unless(levels, LEVELS, "levels, with its statement")?;
     let outline: Outline<'_> =
         crate::model::read_json(text.as_bytes()).map_err(|source| PredicateError::Json {
             kind: kind.to_string(),
@@ -317,12 +323,39 @@ fn held(kind: &PredicateType, ruling: &PredicateType, text: &str) -> Result<(), 
     if let Some(looks) = looks.filter(Looks::is_around_a_predicate) {
         return Err(PredicateError::other(kind, looks));
     }
-    rules::hold(ruling, &outline).map_err(|broken| match looks {
+    rules::hold(ruling, &outline, text).map_err(|broken| match looks {
         Some(looks) if looks.type_name() != Some(ruling.name()) => {
             PredicateError::other(kind, looks)
         }
         _ => PredicateError::member(kind, broken),
     })
+}
+
+/// How many objects and lists are inside each other in a text that is JSON.
+fn levels(json: &[u8]) -> usize {
+    let (mut levels, mut most) = (0_usize, 0);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                levels += 1;
+                most = most.max(levels);
+            }
+            b'}' | b']' => levels = levels.saturating_sub(1),
+            // To the end of the text.
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => drop(bytes.next()),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    most
 }
 
 /// What cosign makes of a `custom` predicate: the file as a text, and the time.
@@ -388,9 +421,9 @@ pub enum PredicateError {
         /// The type.
         kind: String,
         /// The member, by its path.
-        member: &'static str,
+        member: String,
         /// What is wrong with it.
-        rule: &'static str,
+        rule: String,
         /// What helps.
         remedy: &'static str,
     },
@@ -436,7 +469,7 @@ impl PredicateError {
         }
     }
 
-    fn member(kind: &PredicateType, broken: rules::Broken) -> Self {
+    fn member(kind: &PredicateType, broken: shape::Broken) -> Self {
         Self::Member {
             kind: kind.to_string(),
             member: broken.member,

@@ -7,6 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use scgate::model::DenyCode;
 use scgate::model::Digest;
 use scgate::model::Limits;
@@ -162,6 +164,35 @@ fn what_tools_write_is_accepted_under_its_own_type_alone() {
         seen += matched;
     }
     assert!(seen > 70, "only {seen} files");
+}
+
+#[test]
+fn provenance_out_of_signed_statements_is_accepted() {
+    let Some(samples) = samples() else { return };
+    let types = [
+        ("https://slsa.dev/provenance/v0.2", "slsaprovenance"),
+        ("https://slsa.dev/provenance/v1", "slsaprovenance1"),
+    ];
+    let mut seen = [0; 2];
+    for entry in fs::read_dir(samples.join("evidence/slsa")).unwrap() {
+        let path = entry.unwrap().path();
+        let file = fs::read(&path).unwrap();
+        for document in serde_json::Deserializer::from_slice(&file).into_iter::<Value>() {
+            let document = document.unwrap();
+            let envelope = document.get("dsseEnvelope").unwrap_or(&document);
+            let payload = STANDARD.decode(envelope["payload"].as_str().unwrap());
+            let statement: Value = serde_json::from_slice(&payload.unwrap()).unwrap();
+            let kind = statement["predicateType"].as_str().unwrap();
+            let at = types.iter().position(|(uri, _)| *uri == kind).unwrap();
+            let predicate = statement["predicate"].to_string();
+            for (other, (_, name)) in types.iter().enumerate() {
+                let made = given(name, predicate.as_bytes());
+                assert_eq!(made.is_ok(), other == at, "{}: {made:?}", path.display());
+            }
+            seen[at] += 1;
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl Looks {
 
     /// What a JSON document is.
     pub(super) fn of(document: &Outline<'_>) -> Option<Self> {
-        if matches!(document, Outline::List) {
+        if matches!(document, Outline::List(_)) {
             return Some(Self::JsonList);
         }
         let has = |name: &str| document.has(name);
@@ -137,7 +137,12 @@ impl Looks {
             let result = document
                 .get("scanner")
                 .and_then(|scanner| scanner.get("result"));
-            if matches!(result, Some(Outline::List)) {
+            let is_in_toto = match result {
+                Some(Outline::List(None)) => true,
+                Some(Outline::List(Some(first))) => first.has("id") && first.has("severity"),
+                _ => false,
+            };
+            if is_in_toto {
                 Self::InTotoVulns
             } else {
                 Self::CosignVuln
@@ -176,7 +181,6 @@ impl Looks {
             Self::Slsa02 => "slsaprovenance02",
             Self::Slsa1 => "slsaprovenance1",
             Self::SpdxJson => "spdxjson",
-            Self::SpdxTagValue => "spdx",
             Self::Vsa => "vsa",
             _ => return None,
         })
@@ -242,6 +246,12 @@ impl Looks {
                 "its type is `https://in-toto.io/attestation/vulns/v0.2`".to_owned()
             }
             Self::SignedLink => "give what is in its member `signed`".to_owned(),
+            Self::SpdxTagValue => {
+                "no cosign 3 reads it in an attestation; convert it with the tool \
+                                   that wrote it, as `syft convert FILE -o spdx-json` does, and \
+                                   give it as `spdxjson`"
+                    .to_owned()
+            }
             Self::Statement => {
                 "give what is in its member `predicate`, under the type in `predicateType`"
                     .to_owned()

@@ -19,7 +19,12 @@ fn good() -> Vec<(&'static str, Value)> {
             "cyclonedx",
             json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1}),
         ),
-        ("link", json!({"name": "build", "materials": []})),
+        (
+            "link",
+            json!({"_type": "link", "name": "build", "materials": {"a.c": {"sha256": "00"}},
+                   "products": {}, "byproducts": {"return-value": 0}, "command": ["make"],
+                   "environment": {}}),
+        ),
         (
             "openvex",
             json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": "acme",
@@ -38,7 +43,7 @@ fn good() -> Vec<(&'static str, Value)> {
             "spdxjson",
             json!({"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "shop",
                    "dataLicense": "CC0-1.0", "documentNamespace": "https://d.test/1",
-                   "creationInfo": {}}),
+                   "creationInfo": {"created": "2026-06-01T00:00:00Z", "creators": ["Tool: x"]}}),
         ),
         (
             "vsa",
@@ -48,7 +53,7 @@ fn good() -> Vec<(&'static str, Value)> {
         ),
         (
             "vuln",
-            json!({"invocation": {}, "scanner": {"uri": "pkg:x", "result": {"Results": []}},
+            json!({"invocation": {}, "scanner": {"uri": "pkg:x", "result": {"Results": [], "SchemaVersion": 2}},
                    "metadata": {"scanStartedOn": "2026-06-01T00:00:00Z",
                                 "scanFinishedOn": "2026-06-01T00:00:01Z"}}),
         ),
@@ -58,6 +63,68 @@ fn good() -> Vec<(&'static str, Value)> {
 const TAG_VALUE: &str = "# by hand\nSPDXVersion: SPDX-2.3\nDataLicense: CC0-1.0\nSPDXID: \
                          SPDXRef-DOCUMENT\nDocumentName: \"shop\"\nDocumentNamespace: \
                          https://d.test/1\nCreator: Tool: syft\nCreated: 2026-06-01T00:00:00Z\n";
+
+/// Documents with all that cosign's types of them declare.
+fn whole() -> Vec<(&'static str, Value)> {
+    let descriptor = json!({"name": "a", "uri": "pkg:a", "digest": {"sha256": "00"},
+                            "content": "YQ==", "downloadLocation": "https://a.test",
+                            "mediaType": "text/plain", "annotations": {"a": [1]}});
+    vec![
+        (
+            "cyclonedx",
+            json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"tools": []},
+                   "components": [{}], "services": [], "dependencies": [], "vulnerabilities": []}),
+        ),
+        good().remove(1),
+        (
+            "slsaprovenance02",
+            json!({"builder": {"id": "https://b.test", "version": {}}, "buildType": "https://t.test",
+                   "invocation": {"configSource": {"uri": "git+x", "digest": {"sha1": "00"},
+                                                   "entryPoint": "Makefile"},
+                                  "parameters": {"a": [1]}, "environment": {"b": null}},
+                   "buildConfig": {"steps": []},
+                   "metadata": {"buildInvocationId": "1", "buildStartedOn": "2026-06-01T00:00:00Z",
+                                "buildFinishedOn": "2026-06-01T00:00:01.5+02:00",
+                                "completeness": {"parameters": true, "environment": false,
+                                                 "materials": false},
+                                "reproducible": false,
+                                "https://mobyproject.org/buildkit@v1#metadata": {}},
+                   "materials": [{"uri": "pkg:a", "digest": {"sha256": "00"}}, {}]}),
+        ),
+        (
+            "slsaprovenance1",
+            json!({"buildDefinition": {"buildType": "https://t.test",
+                                       "externalParameters": {"a": 1},
+                                       "internalParameters": {"b": 1},
+                                       "resolvedDependencies": [{}, descriptor]},
+                   "runDetails": {"builder": {"id": "https://b.test", "version": {"a": "1"},
+                                              "builderDependencies": [descriptor]},
+                                  "metadata": {"invocationId": "1",
+                                               "startedOn": "2026-06-01T00:00:00Z",
+                                               "finishedOn": "2026-06-01T00:00:00Z",
+                                               "buildkit_metadata": {"vcs": {}}},
+                                  "byproducts": [descriptor]}}),
+        ),
+        (
+            "spdxjson",
+            json!({"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "shop",
+                   "dataLicense": "CC0-1.0", "documentNamespace": "https://d.test/1",
+                   "creationInfo": {"created": "2026-06-01T00:00:00Z", "creators": ["Tool: x"],
+                                    "licenseListVersion": "3.25"},
+                   "packages": [{}], "files": [], "relationships": []}),
+        ),
+        (
+            "vuln",
+            json!({"invocation": {"parameters": ["a"], "uri": "x", "event_id": "1",
+                                  "builder.id": "y"},
+                   "scanner": {"uri": "pkg:x", "version": "1",
+                               "db": {"uri": "z", "version": "2", "lastUpdate": ""},
+                               "result": {"Results": []}},
+                   "metadata": {"scanStartedOn": "2026-06-01T00:00:00Z",
+                                "scanFinishedOn": "2026-06-01T00:00:01Z"}}),
+        ),
+    ]
+}
 
 /// The paths of all members, with what is in them.
 fn members(document: &Value, at: &str, into: &mut Vec<String>) {
@@ -76,12 +143,18 @@ fn each_member_that_a_type_demands_is_missed_and_held_to_its_kind() {
         for path in paths {
             // What nobody demands may be missing or odd.
             let free = [
-                "/version",
-                "/invocation",
+                "/byproducts/return-value",
                 "/policy/uri",
                 "/scanner/result/Results",
+                "/scanner/result/SchemaVersion",
             ];
-            let is_free = free.contains(&path.as_str());
+            let is_free = |what| {
+                free.contains(&path.as_str())
+                    || (path == "/version" && kind == "cyclonedx")
+                    // Optional, and a name that is the builder's own.
+                    || (path == "/invocation" && what == "without")
+                    || (path.starts_with("/materials/") && what != "another kind")
+            };
             let (above, name) = path.rsplit_once('/').unwrap();
             type Change<'c> = &'c dyn Fn(&mut Value);
             let without: Change<'_> = &|at| {
@@ -104,7 +177,7 @@ fn each_member_that_a_type_demands_is_missed_and_held_to_its_kind() {
                 let made = given(kind, changed.to_string());
                 assert_eq!(
                     made.is_ok(),
-                    is_free || same_in_upper_case,
+                    is_free(what) || same_in_upper_case,
                     "{kind} {path} {what}: {made:?}"
                 );
                 if let Err(error) = made {
@@ -176,7 +249,7 @@ fn what_it_is_instead_stands_in_the_sentence() {
         ),
         (
             "vuln",
-            r#"{"scanner":{"uri":"x","result":[]},"metadata":{}}"#,
+            r#"{"scanner":{"uri":"x","result":[{"id":"CVE-1","severity":[]}]},"metadata":{}}"#,
             "vulns/v0.2",
         ),
         (
@@ -191,7 +264,17 @@ fn what_it_is_instead_stands_in_the_sentence() {
             r#"{"document":{"csaf_version":"2.0"}}"#,
             "a CSAF advisory",
         ),
-        ("spdxjson", TAG_VALUE, "its type is `spdx`"),
+        ("spdxjson", TAG_VALUE, "give it as `spdxjson`"),
+        (
+            "spdx",
+            "SPDXVersion: SPDX-3.0\n",
+            "does not begin with `SPDX-2.`",
+        ),
+        (
+            "spdx",
+            "SPDXVersion: SPDX-2.3\nSPDXID: x\n",
+            "`DataLicense` is missing",
+        ),
         (
             "spdxjson",
             r#"{"sbom":{"spdxVersion":"SPDX-2.3"}}"#,
@@ -206,16 +289,6 @@ fn what_it_is_instead_stands_in_the_sentence() {
         ("spdxjson", "<a/>", "an XML document"),
         ("spdx", "SPDX\n", "a text in another form"),
         ("spdx", "{", "a text in another form"),
-        (
-            "spdx",
-            "SPDXVersion: SPDX-3.0\n",
-            "does not begin with `SPDX-2.`",
-        ),
-        (
-            "spdx",
-            "SPDXVersion: SPDX-2.3\nSPDXID: x\n",
-            "`DataLicense` is missing",
-        ),
         (
             "cyclonedx",
             "<?xml version=\"1.0\"?><bom xmlns=\"http://cyclonedx.org/schema/bom/1.6\"/>",
@@ -266,6 +339,646 @@ fn what_it_is_instead_stands_in_the_sentence() {
             assert!(error.contains(text), "{error}");
         }
     }
+}
+
+/// Each document of [`whole`] is accepted as it is and refused with one member changed.
+#[test]
+fn a_member_that_cosign_could_not_read_is_refused_by_its_path() {
+    let spdx = "spdxjson";
+    for (kind, path, value, says) in [
+        (
+            "cyclonedx",
+            "/components",
+            json!("none"),
+            "`components` is no list",
+        ),
+        (
+            "cyclonedx",
+            "/specVersion",
+            json!(""),
+            "`specVersion` does not begin with `1.`",
+        ),
+        (
+            "cyclonedx",
+            "/metadata",
+            json!([]),
+            "`metadata` is no object",
+        ),
+        ("link", "/_type", json!("step"), "`_type` is not `link`"),
+        ("link", "/name", json!(""), "`name` is empty"),
+        ("link", "/command", json!("make"), "`command` is no list"),
+        (
+            "link",
+            "/command",
+            json!(["make", 7]),
+            "`command[1]` is no text",
+        ),
+        ("link", "/materials", json!([]), "`materials` is no object"),
+        ("link", "/materials", json!(null), "`materials` is null"),
+        (
+            "link",
+            "/materials",
+            json!({"a": "b"}),
+            "`materials.a` is no object",
+        ),
+        (
+            "link",
+            "/products",
+            json!({"a": {"b": 1}}),
+            "`products.a.b` is no text",
+        ),
+        (
+            "link",
+            "/byproducts",
+            json!("x"),
+            "`byproducts` is no object",
+        ),
+        (
+            "link",
+            "/environment",
+            json!([]),
+            "`environment` is no object",
+        ),
+        (
+            "slsaprovenance",
+            "/builder/id",
+            json!(1),
+            "`builder.id` is no text",
+        ),
+        (
+            "slsaprovenance",
+            "/buildType",
+            json!(" "),
+            "`buildType` is empty",
+        ),
+        (
+            "slsaprovenance",
+            "/invocation",
+            json!([]),
+            "`invocation` is no object",
+        ),
+        (
+            "slsaprovenance",
+            "/invocation/configSource",
+            json!(""),
+            "`invocation.configSource` is no object",
+        ),
+        (
+            "slsaprovenance",
+            "/invocation/configSource/uri",
+            json!(1),
+            "`invocation.configSource.uri` is no text",
+        ),
+        (
+            "slsaprovenance",
+            "/invocation/configSource/digest/sha1",
+            json!(null),
+            "`invocation.configSource.digest.sha1` is null",
+        ),
+        (
+            "slsaprovenance",
+            "/invocation/configSource/entryPoint",
+            json!([]),
+            "entryPoint` is no text",
+        ),
+        (
+            "slsaprovenance",
+            "/invocation/parameters",
+            json!("x"),
+            "`invocation.parameters` is no object",
+        ),
+        (
+            "slsaprovenance",
+            "/invocation/environment",
+            json!([]),
+            "`invocation.environment` is no object",
+        ),
+        (
+            "slsaprovenance",
+            "/buildConfig",
+            json!([]),
+            "`buildConfig` is no object",
+        ),
+        (
+            "slsaprovenance",
+            "/metadata",
+            json!(7),
+            "`metadata` is no object",
+        ),
+        (
+            "slsaprovenance",
+            "/metadata/buildInvocationId",
+            json!(7),
+            "`metadata.buildInvocationId` is no text",
+        ),
+        (
+            "slsaprovenance",
+            "/metadata/buildStartedOn",
+            json!("2026"),
+            "`metadata.buildStartedOn` is no point in time",
+        ),
+        (
+            "slsaprovenance",
+            "/metadata/buildFinishedOn",
+            json!(1),
+            "`metadata.buildFinishedOn` is no text",
+        ),
+        (
+            "slsaprovenance",
+            "/metadata/completeness",
+            json!(true),
+            "`metadata.completeness` is no object",
+        ),
+        (
+            "slsaprovenance",
+            "/metadata/completeness/materials",
+            json!("true"),
+            "`metadata.completeness.materials` is neither true nor false",
+        ),
+        (
+            "slsaprovenance",
+            "/metadata/reproducible",
+            json!(0),
+            "`metadata.reproducible` is neither true nor false",
+        ),
+        (
+            "slsaprovenance",
+            "/materials",
+            json!("notalist"),
+            "`materials` is no list",
+        ),
+        (
+            "slsaprovenance",
+            "/materials/1",
+            json!("x"),
+            "`materials[1]` is no object",
+        ),
+        (
+            "slsaprovenance",
+            "/materials/1",
+            json!(null),
+            "`materials[1]` is null",
+        ),
+        (
+            "slsaprovenance",
+            "/materials/0/uri",
+            json!({}),
+            "`materials[0].uri` is no text",
+        ),
+        (
+            "slsaprovenance",
+            "/materials/0/digest",
+            json!("sha256:00"),
+            "`materials[0].digest` is no object",
+        ),
+        (
+            "slsaprovenance1",
+            "/buildDefinition/buildType",
+            json!(""),
+            "`buildDefinition.buildType` is empty",
+        ),
+        (
+            "slsaprovenance1",
+            "/buildDefinition/externalParameters",
+            json!(null),
+            "externalParameters` is null",
+        ),
+        (
+            "slsaprovenance1",
+            "/buildDefinition/internalParameters",
+            json!("x"),
+            "internalParameters` is no object",
+        ),
+        (
+            "slsaprovenance1",
+            "/buildDefinition/resolvedDependencies",
+            json!("x"),
+            "`buildDefinition.resolvedDependencies` is no list",
+        ),
+        (
+            "slsaprovenance1",
+            "/buildDefinition/resolvedDependencies/1/name",
+            json!(1),
+            "resolvedDependencies[1].name` is no text",
+        ),
+        (
+            "slsaprovenance1",
+            "/buildDefinition/resolvedDependencies/1/uri",
+            json!(1),
+            "uri` is no text",
+        ),
+        (
+            "slsaprovenance1",
+            "/buildDefinition/resolvedDependencies/1/digest/sha256",
+            json!(1),
+            "digest.sha256` is no text",
+        ),
+        (
+            "slsaprovenance1",
+            "/buildDefinition/resolvedDependencies/1/content",
+            json!("a b"),
+            "content` is no base64",
+        ),
+        (
+            "slsaprovenance1",
+            "/buildDefinition/resolvedDependencies/1/downloadLocation",
+            json!(1),
+            "downloadLocation` is no text",
+        ),
+        (
+            "slsaprovenance1",
+            "/buildDefinition/resolvedDependencies/1/mediaType",
+            json!(1),
+            "mediaType` is no text",
+        ),
+        (
+            "slsaprovenance1",
+            "/buildDefinition/resolvedDependencies/1/annotations",
+            json!([]),
+            "annotations` is no object",
+        ),
+        (
+            "slsaprovenance1",
+            "/runDetails/builder/id",
+            json!(1),
+            "`runDetails.builder.id` is no text",
+        ),
+        (
+            "slsaprovenance1",
+            "/runDetails/builder/version",
+            json!("1"),
+            "`runDetails.builder.version` is no object",
+        ),
+        (
+            "slsaprovenance1",
+            "/runDetails/builder/version/a",
+            json!(1),
+            "`runDetails.builder.version.a` is no text",
+        ),
+        (
+            "slsaprovenance1",
+            "/runDetails/builder/builderDependencies",
+            json!({}),
+            "builderDependencies` is no list",
+        ),
+        (
+            "slsaprovenance1",
+            "/runDetails/metadata",
+            json!("x"),
+            "`runDetails.metadata` is no object",
+        ),
+        (
+            "slsaprovenance1",
+            "/runDetails/metadata/invocationId",
+            json!(1),
+            "invocationId` is no text",
+        ),
+        (
+            "slsaprovenance1",
+            "/runDetails/metadata/startedOn",
+            json!("yesterday"),
+            "`runDetails.metadata.startedOn` is no point in time",
+        ),
+        (
+            "slsaprovenance1",
+            "/runDetails/metadata/finishedOn",
+            json!("2026-06-01 00:00:00Z"),
+            "finishedOn` is no point in time",
+        ),
+        (
+            "slsaprovenance1",
+            "/runDetails/byproducts",
+            json!({}),
+            "`runDetails.byproducts` is no list",
+        ),
+        (spdx, "/SPDXID", json!(""), "`SPDXID` is empty"),
+        (spdx, "/name", json!(""), "`name` is empty"),
+        (spdx, "/dataLicense", json!(""), "`dataLicense` is empty"),
+        (
+            spdx,
+            "/documentNamespace",
+            json!(""),
+            "`documentNamespace` is empty",
+        ),
+        (
+            spdx,
+            "/spdxVersion",
+            json!("SPDX-1.2"),
+            "`spdxVersion` does not begin with `SPDX-2.`",
+        ),
+        (
+            spdx,
+            "/creationInfo",
+            json!({}),
+            "`creationInfo.created` is missing",
+        ),
+        (
+            spdx,
+            "/creationInfo/created",
+            json!(""),
+            "`creationInfo.created` is empty",
+        ),
+        (
+            spdx,
+            "/creationInfo/creators",
+            json!([]),
+            "`creationInfo.creators` is empty",
+        ),
+        (
+            spdx,
+            "/creationInfo/creators",
+            json!([""]),
+            "`creationInfo.creators[0]` is empty",
+        ),
+        (spdx, "/packages", json!("none"), "`packages` is no list"),
+        (spdx, "/files", json!(7), "`files` is no list"),
+        (
+            spdx,
+            "/relationships",
+            json!({}),
+            "`relationships` is no list",
+        ),
+        (
+            "vuln",
+            "/invocation",
+            json!("x"),
+            "`invocation` is no object",
+        ),
+        (
+            "vuln",
+            "/invocation/uri",
+            json!(1),
+            "`invocation.uri` is no text",
+        ),
+        (
+            "vuln",
+            "/invocation/event_id",
+            json!(1),
+            "`invocation.event_id` is no text",
+        ),
+        (
+            "vuln",
+            "/invocation/builder.id",
+            json!({}),
+            "`invocation.builder.id` is no text",
+        ),
+        ("vuln", "/scanner", json!("x"), "`scanner` is no object"),
+        ("vuln", "/scanner/uri", json!(""), "`scanner.uri` is empty"),
+        (
+            "vuln",
+            "/scanner/version",
+            json!(2),
+            "`scanner.version` is no text",
+        ),
+        (
+            "vuln",
+            "/scanner/db",
+            json!("x"),
+            "`scanner.db` is no object",
+        ),
+        (
+            "vuln",
+            "/scanner/db/uri",
+            json!(1),
+            "`scanner.db.uri` is no text",
+        ),
+        (
+            "vuln",
+            "/scanner/db/version",
+            json!(1),
+            "`scanner.db.version` is no text",
+        ),
+        (
+            "vuln",
+            "/scanner/result",
+            json!({}),
+            "`scanner.result` is empty, as if nothing was scanned",
+        ),
+        (
+            "vuln",
+            "/scanner/result",
+            json!(null),
+            "`scanner.result` is null, as if nothing was scanned",
+        ),
+        (
+            "vuln",
+            "/scanner/result",
+            json!("none"),
+            "`scanner.result` is no report",
+        ),
+    ] {
+        let (_, mut document) = whole()
+            .into_iter()
+            .find(|(name, _)| PredicateType::parse(kind).unwrap().name() == *name)
+            .unwrap();
+        given(kind, document.to_string()).unwrap();
+        *document.pointer_mut(path).unwrap() = value;
+        let error = given(kind, document.to_string()).unwrap_err();
+        assert_eq!(error.code(), DenyCode::PredicateMalformed);
+        assert!(matches!(error, PredicateError::Member { .. }), "{error}");
+        assert!(error.to_string().contains(says), "{kind} {path}: {error}");
+    }
+}
+
+#[test]
+fn what_nobody_misses_may_be_absent_or_null() {
+    for (kind, path) in [
+        ("cyclonedx", "/components"),
+        ("slsaprovenance", "/invocation"),
+        ("slsaprovenance", "/invocation/configSource/digest"),
+        ("slsaprovenance", "/metadata/buildStartedOn"),
+        ("slsaprovenance", "/metadata/reproducible"),
+        ("slsaprovenance", "/materials"),
+        ("slsaprovenance1", "/buildDefinition/resolvedDependencies"),
+        ("slsaprovenance1", "/runDetails/metadata/startedOn"),
+        ("spdxjson", "/packages"),
+        ("vuln", "/invocation/parameters"),
+        ("vuln", "/scanner/db"),
+    ] {
+        let find = |(name, _): &(&str, Value)| PredicateType::parse(kind).unwrap().name() == *name;
+        let (_, mut document) = whole().into_iter().find(find).unwrap();
+        *document.pointer_mut(path).unwrap() = Value::Null;
+        given(kind, document.to_string()).unwrap();
+        let (above, name) = path.rsplit_once('/').unwrap();
+        let above = document.pointer_mut(above).unwrap();
+        above.as_object_mut().unwrap().remove(name);
+        given(kind, document.to_string()).unwrap();
+    }
+    // Go writes null for a list that was never made; cosign misses the member where it is absent.
+    let (kind, link) = good().remove(1);
+    for name in ["byproducts", "command", "environment"] {
+        let mut link = link.clone();
+        link[name] = Value::Null;
+        given(kind, link.to_string()).unwrap();
+        link.as_object_mut().unwrap().remove(name);
+        let error = given(kind, link.to_string()).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{name}` is missing")), "{error}");
+    }
+}
+
+#[test]
+fn a_report_may_be_a_list_but_not_of_another_type() {
+    let (kind, mut document) = good().pop().unwrap();
+    for (result, says) in [
+        (json!([{"cve": "CVE-1"}]), None),
+        (json!(["CVE-1"]), None),
+        (json!([]), Some("vulns/v0.2")),
+        (json!([{"id": "CVE-1", "severity": []}]), Some("vulns/v0.2")),
+    ] {
+        document["scanner"]["result"] = result;
+        match (given(kind, document.to_string()), says) {
+            (Ok(_), None) => {}
+            (Err(error), Some(says)) => assert!(error.to_string().contains(says), "{error}"),
+            (made, _) => panic!("{document}: {made:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_name_that_go_takes_for_a_known_one_is_refused() {
+    let (kind, document) = good().pop().unwrap();
+    let text = document.to_string();
+    for (from, to, member) in [
+        (
+            "\"scanner\":",
+            "\"\u{17f}canner\":{},\"scanner\":",
+            "scanner",
+        ),
+        ("\"scanner\":", "\"Scanner\":{},\"scanner\":", "scanner"),
+        (
+            "\"result\":",
+            "\"re\u{17f}ult\":null,\"result\":",
+            "scanner.result",
+        ),
+        (
+            "\"result\":",
+            "\"re\\u017fult\":null,\"result\":",
+            "scanner.result",
+        ),
+        ("\"uri\":", "\"URI\":\"\",\"uri\":", "scanner.uri"),
+        (
+            "\"invocation\":{",
+            "\"invocation\":{\"Builder.ID\":\"x\"",
+            "invocation.builder.id",
+        ),
+        (
+            "\"metadata\":{",
+            "\"metadata\":{\"scanstartedon\":\"\",",
+            "metadata.scanStartedOn",
+        ),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(changed, text);
+        let error = given(kind, changed).unwrap_err().to_string();
+        let says = format!("`{member}` is written in another case");
+        assert!(error.contains(&says), "{error}");
+    }
+    // The twins: names that fold onto none, and one in a place where nothing is known.
+    for (from, to) in [
+        ("\"scanner\":", "\"scanners\":{},\"scanner\":"),
+        (
+            "\"result\":{",
+            "\"result\":{\"re\u{17f}ult\":null,\"Result\":null,",
+        ),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(changed, text);
+        given(kind, changed).unwrap();
+    }
+    // The Kelvin sign, where a name has a k.
+    let (kind, document) = whole().remove(4);
+    let text = document.to_string();
+    given(kind, text.as_str()).unwrap();
+    let changed = text.replacen("\"packages\":", "\"pac\u{212a}ages\":[],\"packages\":", 1);
+    let error = given(kind, changed).unwrap_err().to_string();
+    assert!(
+        error.contains("`packages` is written in another case"),
+        "{error}"
+    );
+}
+
+#[test]
+fn provenance_has_one_spelling_of_each_member() {
+    let of = |wanted: &str| {
+        whole()
+            .into_iter()
+            .find(|(kind, _)| *kind == wanted)
+            .unwrap()
+            .1
+    };
+    for (kind, from, to, says) in [
+        (
+            "slsaprovenance1",
+            "\"startedOn\":",
+            "\"started_on\":\"yesterday\",\"startedOn\":",
+            Some("`runDetails.metadata.startedOn` is written as `started_on`"),
+        ),
+        (
+            "slsaprovenance02",
+            "\"entryPoint\":",
+            "\"entry_point\":",
+            Some("`invocation.configSource.entryPoint` is written as `entry_point`"),
+        ),
+        (
+            "slsaprovenance1",
+            "\"invocationId\":",
+            "\"invocationID\":\"2\",\"invocationId\":",
+            Some("`runDetails.metadata.invocationId` is there in two spellings"),
+        ),
+        // What BuildKit and Go's types of 0.2 write.
+        (
+            "slsaprovenance1",
+            "\"invocationId\":",
+            "\"invocationID\":",
+            None,
+        ),
+        (
+            "slsaprovenance02",
+            "\"buildInvocationId\":",
+            "\"buildInvocationID\":",
+            None,
+        ),
+    ] {
+        let text = of(kind).to_string();
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(changed, text);
+        match (given(kind, changed), says) {
+            (Ok(_), None) => {}
+            (Err(error), Some(says)) => assert!(error.to_string().contains(says), "{error}"),
+            (made, _) => panic!("{kind} {from}: {made:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_document_whose_statement_is_too_deep_to_be_read_is_refused() {
+    let deep = |levels: usize| {
+        let (open, close) = ("[".repeat(levels - 1), "]".repeat(levels - 1));
+        format!("{{\"a\":\"[\\\"[\\\\\",\"x\":{open}{close}}}")
+    };
+    let most = LEVELS - STATEMENT_LEVELS;
+    let made = given("https://acme.test/t", deep(most)).unwrap();
+    let one = [(None, Digest::sha256(b"x"))];
+    let read =
+        |made: &Predicate| crate::model::strict_json(&made.statement(&one, &BTreeMap::new()));
+    assert_eq!(read(&made), Ok(()));
+    for levels in [most + 1, most + 2, 9000] {
+        let error = given("https://acme.test/t", deep(levels)).unwrap_err();
+        assert_eq!(error.code(), DenyCode::PredicateMalformed);
+        assert!(
+            error
+                .to_string()
+                .starts_with("the predicate has more than 127 levels, with its statement ("),
+            "{error}"
+        );
+    }
+    let by_hand = Predicate {
+        kind: PredicateType::Custom,
+        json: deep(most + 1).into_bytes(),
+    };
+    assert!(read(&by_hand).is_err());
+    // A text has no levels.
+    assert!(given("custom", deep(9000)).is_ok());
 }
 
 #[test]
@@ -366,7 +1079,7 @@ fn what_is_accepted_stands_in_the_statement_byte_for_byte() {
 }
 
 #[test]
-fn texts_become_json_as_cosign_writes_it() {
+fn a_text_becomes_json_as_cosign_writes_it() {
     let one = [(Some("acme.test/shop"), Digest::sha256(b"x"))];
     let read = |made: &Predicate| -> Value {
         crate::model::read_json(&made.statement(&one, &BTreeMap::new())).unwrap()
@@ -379,9 +1092,6 @@ fn texts_become_json_as_cosign_writes_it() {
         "https://cosign.sigstore.dev/attestation/v1"
     );
     assert_eq!(read(&made)["subject"].as_array().unwrap().len(), 1);
-    let made = given("spdx", TAG_VALUE).unwrap();
-    assert_eq!(read(&made)["predicate"], TAG_VALUE);
-    assert_eq!(read(&made)["predicateType"], "https://spdx.dev/Document");
 }
 
 #[test]
@@ -402,4 +1112,13 @@ fn a_predicate_that_no_gate_would_read_is_refused() {
         let error = Predicate::parse(kind, file, now(), &limits).unwrap_err();
         assert!(matches!(error, PredicateError::Exceeded(_)), "{error}");
     }
+}
+
+#[test]
+fn the_tag_value_form_is_one_text() {
+    let made = given("spdx", TAG_VALUE).unwrap();
+    let statement = made.statement(&[(None, Digest::sha256(b""))], &BTreeMap::new());
+    let statement: Value = crate::model::read_json(&statement).unwrap();
+    assert_eq!(statement["predicate"], TAG_VALUE);
+    assert_eq!(statement["predicateType"], "https://spdx.dev/Document");
 }

@@ -1,5 +1,6 @@
 //! Statements of scgate's about images and files, and its signatures of files: every type that cosign
-//! has a name for, in every layout, for the index and for one platform.
+//! 3 signs under a name (it cannot sign `spdx`, a text), in every layout, for the index and for one
+//! platform.
 
 use std::fs;
 
@@ -41,13 +42,50 @@ fn documents(name: &str) -> Vec<(&'static str, String)> {
             }),
         ),
         (
+            "link",
+            json!({
+                "_type": "link", "name": name, "command": ["make", "all"],
+                "materials": { "main.c": { "sha256": "00" } },
+                "products": { "main": { "sha256": "01" } },
+                "byproducts": { "return-value": 0 }, "environment": {},
+            }),
+        ),
+        (
+            "slsaprovenance",
+            json!({
+                "builder": { "id": "https://build.test/builder" },
+                "buildType": "https://build.test/type",
+                "invocation": {
+                    "configSource": {
+                        "uri": "git+https://git.test", "digest": { "sha1": "00" },
+                        "entryPoint": name,
+                    },
+                    "parameters": {}, "environment": {},
+                },
+                "metadata": {
+                    "buildInvocationID": "1", "buildStartedOn": "2026-01-01T00:00:00Z",
+                    "completeness": { "parameters": true, "environment": false, "materials": false },
+                    "reproducible": false,
+                },
+                "materials": [{ "uri": "git+https://git.test", "digest": { "sha1": "00" } }],
+            }),
+        ),
+        (
             "slsaprovenance1",
             json!({
                 "buildDefinition": {
                     "buildType": "https://build.test/type",
                     "externalParameters": { "name": name },
+                    "resolvedDependencies": [
+                        { "uri": "git+https://git.test", "digest": { "gitCommit": "00" } },
+                    ],
                 },
-                "runDetails": { "builder": { "id": "https://build.test/builder" } },
+                "runDetails": {
+                    "builder": { "id": "https://build.test/builder" },
+                    "metadata": {
+                        "invocationID": "1", "startedOn": "2026-01-01T00:00:00Z",
+                    },
+                },
             }),
         ),
         (
