@@ -25,6 +25,7 @@ pub use identity::Claims;
 pub use identity::Identity;
 pub use identity::San;
 pub use json::JsonError;
+pub(crate) use json::folds_onto;
 pub(crate) use json::printable;
 pub(crate) use json::read as read_json;
 pub use json::strict_json;

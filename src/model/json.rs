@@ -102,6 +102,20 @@ pub(crate) fn exact_case(bytes: &[u8], known: &[&str]) -> Result<(), JsonError> 
     Ok(())
 }
 
+/// Whether a name is another one to everybody but Go, whose `encoding/json` (`foldName`) takes
+/// letters for equal that Unicode folds onto each other. Of those outside ASCII two fold onto a
+/// letter in it: the long s and the Kelvin sign.
+pub(crate) fn folds_onto(name: &str, known: &str) -> bool {
+    let folded = name.chars().map(|character| match character {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    });
+    folded.eq(known
+        .chars()
+        .map(|character| character.to_ascii_lowercase()))
+}
+
 /// Walks a document for [`exact_case`].
 #[derive(Clone, Copy)]
 struct ExactCase<'k> {
@@ -154,7 +168,7 @@ impl<'de> Visitor<'de> for ExactCase<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         while let Some(Name(name)) = members.next_key()? {
-            let near = |known: &&&str| known.eq_ignore_ascii_case(&name) && **known != name;
+            let near = |known: &&&str| folds_onto(&name, known) && **known != name;
             if self.known.iter().any(|known| near(&known)) {
                 return Err(Error::custom(format_args!(
                     "member `{name}` differs from a known one in case alone"
@@ -537,5 +551,21 @@ mod tests {
         assert_eq!(printable("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\u{a}");
         assert_eq!(printable("x\u{202e}y"), "x\\u{202e}y");
         assert_eq!(printable(&"x".repeat(300)).chars().count(), 201);
+    }
+
+    #[test]
+    fn names_are_folded_as_go_folds_them() {
+        for (name, known, expected) in [
+            ("Subject", "subject", true),
+            ("\u{17f}ubject", "subject", true),
+            ("\u{212a}ind", "kind", true),
+            ("subject", "subject", true),
+            ("subjects", "subject", false),
+            ("\u{131}d", "id", false),
+        ] {
+            assert_eq!(folds_onto(name, known), expected, "{name}");
+        }
+        assert!(exact_case(b"{\"\xc5\xbfize\":1}", &["size"]).is_err());
+        assert!(exact_case(b"{\"size\":1}", &["size"]).is_ok());
     }
 }

@@ -21,6 +21,7 @@ use serde_json::Value;
 use crate::model::Digest;
 use crate::model::Exceeded;
 use crate::model::Limits;
+use crate::model::folds_onto;
 use crate::model::media_type;
 use crate::verify::Error;
 

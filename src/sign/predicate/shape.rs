@@ -20,6 +20,7 @@ use serde::de::SeqAccess;
 use serde::de::Visitor;
 
 use crate::model::Timestamp;
+use crate::model::folds_onto;
 use crate::model::printable;
 
 /// A rule that is not kept.
@@ -428,20 +429,6 @@ impl<'de> Visitor<'de> for At<'_> {
 }
 
 const NOTHING_SCANNED: &str = "is empty, as if nothing was scanned";
-
-/// Whether a name is another one to everybody but Go, whose `encoding/json` (`foldName`) takes
-/// letters for equal that Unicode folds onto each other. Of those outside ASCII two fold onto a
-/// letter in it: the long s and the Kelvin sign.
-fn folds_onto(name: &str, known: &str) -> bool {
-    let folded = name.chars().map(|character| match character {
-        '\u{17f}' => 's',
-        '\u{212a}' => 'k',
-        other => other.to_ascii_lowercase(),
-    });
-    folded.eq(known
-        .chars()
-        .map(|character| character.to_ascii_lowercase()))
-}
 
 /// A character of a member's name as it stands in the name that a `.proto` file gives it
 /// (`buildType` is `build_type`).
