@@ -143,7 +143,7 @@ struct Subject {
 /// Go matches member names without regard to case. A name that differs from a known one in case
 /// alone would be read by one tool and passed over by another, so it is refused.
 fn only_in_case<E: serde::de::Error>(name: &str, known: &[&str]) -> Result<(), E> {
-    match known.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+    match known.iter().find(|known| folds_onto(name, known)) {
         Some(known) => Err(E::custom(format_args!(
             "a member that differs from `{known}` in case alone"
         ))),
