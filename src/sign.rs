@@ -83,6 +83,7 @@ use crate::verify::LogTerm;
 use crate::verify::ManagedKey;
 use crate::verify::Terms;
 use crate::verify::TrustRoot;
+use crate::verify::VerifiedSignature;
 
 /// Pieces of evidence that are made or written at the same time.
 const SIDE_BY_SIDE: usize = 32;
@@ -312,6 +313,7 @@ impl Signer {
     pub async fn sign_file(&self, file: &[u8], deadline: Deadline) -> Result<FileBundle, Error> {
         let holder = self.holder(deadline).await?;
         let Made { bytes, proof, .. } = self.message(&holder, file, deadline).await?;
+        self.wait_for_times(core::iter::once(&proof)).await;
         Ok(FileBundle { json: bytes, proof })
     }
 
@@ -333,7 +335,10 @@ impl Signer {
         let formats = [Format::Bundle];
         let made = self.statement(&holder, &statement, digest, &formats, deadline);
         match made.await?.pop() {
-            Some((_, Made { bytes, proof, .. })) => Ok(FileBundle { json: bytes, proof }),
+            Some((_, Made { bytes, proof, .. })) => {
+                self.wait_for_times(core::iter::once(&proof)).await;
+                Ok(FileBundle { json: bytes, proof })
+            }
             None => Err(Error::RootMissing),
         }
     }
@@ -396,7 +401,9 @@ impl Signer {
             .try_collect()
             .await?;
 
-        self.wait_for_times(&made).await;
+        let proofs = made.iter().flat_map(|(_, made)| made);
+        self.wait_for_times(proofs.map(|(_, made)| &made.proof))
+            .await;
 
         // 4. What was signed is what the reference still names.
         self.still(request, image).await?;
@@ -412,7 +419,7 @@ impl Signer {
             // Of many signatures one is read back whole; documents are, each of them.
             let is_first = seen.insert(made.0);
             let what = match (&job.content, is_first) {
-                (Content::Signature, false) => ReadBack::Manifest,
+                (Content::Signature, false) => ReadBack::Content,
                 (Content::Signature | Content::Statement { .. }, _) => ReadBack::Everything,
             };
             write(&writer, place, job, made, created, (replace, what))
@@ -549,9 +556,8 @@ impl Signer {
 
     /// Waits until no time of what was made is in the future: the clock of a service may be ahead of
     /// this machine's, by as much as a signer allows, and whoever verifies allows nothing.
-    async fn wait_for_times(&self, made: &[(&Job, Vec<(Format, Made)>)]) {
-        let made = made.iter().flat_map(|(_, made)| made);
-        let times = made.flat_map(|(_, made)| made.proof.times());
+    async fn wait_for_times<'p>(&self, proofs: impl Iterator<Item = &'p VerifiedSignature>) {
+        let times = proofs.flat_map(VerifiedSignature::times);
         let latest = times.map(|time| time.time).max();
         let ahead = latest.map_or(0, |latest| {
             latest.unix_seconds() - (self.clock)().unix_seconds()

@@ -46,11 +46,12 @@ pub(super) async fn prepare(
 /// How much of a piece of evidence is read back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum ReadBack {
+    /// What was signed: go-containerregistry's registry takes manifests whose content it has not. The
+    /// manifest itself was seen in the list, and that this registry gives back what it lists was seen
+    /// with another one.
+    Content,
     /// The manifest and everything in it.
     Everything,
-    /// The manifest: a registry takes none whose content it has not (OCI distribution specification
-    /// 1.1, "Pushing Manifests"), and that this one gives back what it took was seen.
-    Manifest,
 }
 
 /// Reads back a piece of evidence from the manifest that holds it. A registry that took it and has it
@@ -61,19 +62,11 @@ pub(super) async fn read_back(
     holder: &Digest,
     what: ReadBack,
 ) -> Result<(), registry::Error> {
-    let is_bundle = made.proof.layout().is_bundle();
-    // That of a legacy layer was read when it was watched, and may be replaced by a later one.
-    if is_bundle || what == ReadBack::Everything {
+    if what == ReadBack::Everything {
         let manifest = place
             .source
             .manifest(place.repository, holder, place.deadline);
-        let raw = manifest.await?;
-        if what == ReadBack::Everything {
-            configuration(place, &raw).await?;
-        }
-    }
-    if is_bundle && what == ReadBack::Manifest {
-        return Ok(());
+        configuration(place, &manifest.await?).await?;
     }
     let size = u64::try_from(made.bytes.len()).unwrap_or(u64::MAX);
     let kind = layer_type(made.proof.layout()).to_owned();

@@ -122,19 +122,10 @@ struct Meanwhile {
     known: [Option<Digest>; 2],
     /// When the latest look began that was answered.
     latest: Instant,
-    /// When others began. A machine that is too busy for them is not waiting, and its write has long
-    /// arrived.
-    begun: Vec<Instant>,
     passed: Vec<RawManifest>,
 }
 
 impl Meanwhile {
-    /// For how long looks have been begun and none was answered.
-    fn unseen(&self) -> Duration {
-        let later = self.begun.iter().filter(|begun| **begun > self.latest);
-        GLANCE.saturating_mul(u32::try_from(later.count()).unwrap_or(u32::MAX))
-    }
-
     /// Who cannot look sees less, and how long nothing was seen is measured.
     fn note(&mut self, seen: Result<Seen, Error>) {
         let Ok(seen) = seen else {
@@ -376,7 +367,6 @@ impl Shared<'_> {
         let mut seen_meanwhile = Meanwhile {
             known: [seen.digest(), Some(document.digest)],
             latest: seen.asked,
-            begun: Vec::new(),
             passed: Vec::new(),
         };
         let outcome = loop {
@@ -384,7 +374,6 @@ impl Shared<'_> {
                 outcome = &mut put => break outcome,
                 Some(seen) = looks.next() => seen_meanwhile.note(seen),
                 () = &mut next => {
-                    seen_meanwhile.begun.push(Instant::now());
                     if looks.len() < GLANCES {
                         looks.push(self.glance());
                     }
@@ -394,7 +383,9 @@ impl Shared<'_> {
             }
         };
         // Both ways took as long as the quickest look, at least, and that is no time between the two.
-        let unseen = seen_meanwhile.unseen().saturating_sub(self.quickest);
+        // A machine that is too busy to look is as blind as one that cannot.
+        let unseen = seen_meanwhile.latest.elapsed();
+        let unseen = unseen.saturating_sub(self.quickest);
         let left = REST.max(self.slowest.saturating_mul(REST_TRIPS));
         let rest = async {
             while let Some(seen) = looks.next().await {

@@ -151,6 +151,26 @@ async fn a_token_is_neither_signed_nor_shown() {
     world.end().await;
 }
 
+/// Whoever reads at once must not find a time in the future.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_ahead_is_waited_for() {
+    let world = World::open().await;
+    fs::write(world.dir.path().join("app"), "app").unwrap();
+    for (lie, least) in [(None, 0), (Some("lie=clock:+3,path=/api/v1/timestamp"), 1)] {
+        if let Some(lie) = lie {
+            world.sandbox.inject(lie.parse().unwrap());
+        }
+        let began = std::time::Instant::now();
+        world.signs(&["sign-blob", "app"]).exits(0);
+        assert!(began.elapsed().as_secs() >= least, "{lie:?}");
+        scgate(["verify-blob", "--trusted-root=root.json", ISSUER, WHO])
+            .and(["app", "--bundle=app.sigstore.json"])
+            .within(world.dir.path())
+            .exits(0);
+    }
+    world.end().await;
+}
+
 /// A signature and attestations of several types lie beside one file, and a mistake in one name is
 /// found before anything is signed.
 #[tokio::test(flavor = "multi_thread")]

@@ -292,6 +292,23 @@ async fn a_registry_that_loses_content_is_not_believed() {
     }
 }
 
+/// Of many pieces each is read back, not the first alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lost_of_a_later_piece_is_noticed() {
+    for format in ["--signature-format=bundle", "--signature-format=legacy"] {
+        let world = World::open().await;
+        let registry = world.sandbox.registry().unwrap();
+        let lost = "status=404,method=GET,path=/blobs/,after=3";
+        registry.inject(lost.parse().unwrap());
+        let said = world.sign(&["-r", format, &world.reference()]).run();
+        assert!(matches!(said.code, Some(1 | 3)), "{format} {said}");
+        registry.clear_faults();
+        let twin = world.sign(&["-r", format, "--again", &world.reference()]);
+        assert_eq!(twin.exits(0).stdout.lines().count(), 5);
+        world.end().await;
+    }
+}
+
 /// A manifest that was taken, is listed and is not there has not been taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_that_is_lost_is_not_signed() {
