@@ -422,7 +422,14 @@ impl Signer {
                 (Content::Signature, false) => ReadBack::Content,
                 (Content::Signature | Content::Statement { .. }, _) => ReadBack::Everything,
             };
-            write(&writer, place, job, made, created, (replace, what))
+            write(
+                &writer,
+                place,
+                job,
+                made,
+                created,
+                (replace, what, &self.limits),
+            )
         });
         let written: Vec<_> = stream::iter(writing)
             .buffer_unordered(SIDE_BY_SIDE)
@@ -666,7 +673,7 @@ async fn write(
     job: &Job,
     (format, made): (Format, Made),
     created: Timestamp,
-    (replace, what): (Replace, ReadBack),
+    (replace, what, limits): (Replace, ReadBack, &Limits),
 ) -> Piece {
     let (repository, target) = (place.repository, &job.target);
     let written = match format {
@@ -682,7 +689,7 @@ async fn write(
     };
     let written = match written {
         Ok(holder) => {
-            let read = publish::read_back(place, &made, &holder, what).await;
+            let read = publish::read_back(place, &made, &holder, what, limits).await;
             read.map(|()| holder)
         }
         Err(error) => Err(error),

@@ -455,7 +455,7 @@ pub(super) struct Answered {
 }
 
 impl Asked {
-    pub(super) fn of(repository: &Repository, what: What) -> Self {
+    pub(crate) fn of(repository: &Repository, what: What) -> Self {
         Self::new(
             repository.host().to_owned(),
             repository.path().to_owned(),

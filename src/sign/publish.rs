@@ -13,10 +13,12 @@ use crate::model::Repository;
 use crate::model::Timestamp;
 use crate::model::media_type;
 use crate::registry;
+use crate::registry::Asked;
 use crate::registry::NewLayer;
 use crate::registry::RawManifest;
 use crate::registry::Search;
 use crate::registry::Way;
+use crate::registry::What;
 use crate::registry::Writer;
 use crate::sign::bundle;
 use crate::sign::existing::Place;
@@ -61,12 +63,13 @@ pub(super) async fn read_back(
     made: &Made,
     holder: &Digest,
     what: ReadBack,
+    limits: &Limits,
 ) -> Result<(), registry::Error> {
     if what == ReadBack::Everything {
         let manifest = place
             .source
             .manifest(place.repository, holder, place.deadline);
-        configuration(place, &manifest.await?).await?;
+        configuration(place, &manifest.await?, limits).await?;
     }
     let size = u64::try_from(made.bytes.len()).unwrap_or(u64::MAX);
     let kind = layer_type(made.proof.layout()).to_owned();
@@ -82,19 +85,27 @@ pub(super) async fn read_back(
 }
 
 /// Reads the configuration that a manifest names, as cosign does that adds to it.
-async fn configuration(place: Place<'_>, raw: &RawManifest) -> Result<(), registry::Error> {
-    let limits = Limits::default();
+async fn configuration(
+    place: Place<'_>,
+    raw: &RawManifest,
+    limits: &Limits,
+) -> Result<(), registry::Error> {
     let known = raw.media_type.as_deref();
-    let parsed = Manifest::parse(&raw.bytes, known, limits.index_entries, &limits);
-    if let Ok(Manifest::Image(manifest)) = parsed {
-        let cap = usize::try_from(manifest.config.size).unwrap_or(usize::MAX);
-        let cap = cap.min(limits.manifest_bytes);
-        let read = place
-            .source
-            .blob(place.repository, &manifest.config, cap, place.deadline);
-        read.await?;
-    }
-    Ok(())
+    let parsed = Manifest::parse(&raw.bytes, known, limits.index_entries, limits);
+    let Ok(Manifest::Image(manifest)) = parsed else {
+        return Err(registry::Error::Malformed {
+            asked: Asked::of(place.repository, What::Manifest(raw.digest)),
+            reason: "no manifest of evidence, where one was written",
+        });
+    };
+    let config = &manifest.config;
+    let read = place.source.blob(
+        place.repository,
+        config,
+        limits.manifest_bytes,
+        place.deadline,
+    );
+    read.await.map(drop)
 }
 
 /// Pushes a bundle as a manifest that refers to what it is about, and gives that manifest's digest.
