@@ -265,6 +265,17 @@ impl<'a> Leaf<'a> {
         authorities: &[Authority],
         times: &[Timestamp],
     ) -> Result<Vec<u8>, Error> {
+        let found = self.path_and_authority(intermediates, authorities, times);
+        found.map(|(spki, _)| spki)
+    }
+
+    /// As [`Leaf::path`], with the authority to which the path leads.
+    pub(super) fn path_and_authority<'r>(
+        &self,
+        intermediates: &[Vec<u8>],
+        authorities: &'r [Authority],
+        times: &[Timestamp],
+    ) -> Result<(Vec<u8>, &'r Authority), Error> {
         let der = CertificateDer::from(self.der);
         let end_entity = EndEntityCert::try_from(&der).map_err(|error| untrusted(&error))?;
         let intermediates: Vec<_> = intermediates
@@ -274,7 +285,7 @@ impl<'a> Leaf<'a> {
         let mut worst: Option<Error> = None;
         for authority in authorities {
             match self.path_to(&end_entity, &intermediates, authority, times) {
-                Ok(spki) => return Ok(spki),
+                Ok(spki) => return Ok((spki, authority)),
                 Err(error) => {
                     if worst.as_ref().is_none_or(|w| w.code() < error.code()) {
                         worst = Some(error);

@@ -10,7 +10,6 @@ use crate::verify::Terms;
 use crate::verify::TrustRoot;
 use crate::verify::certificate::Leaf;
 use crate::verify::sct;
-use crate::verify::trust::Authority;
 
 /// What a signing certificate that leads to the root says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,22 +44,14 @@ pub fn verify_certificate(
     let leaf = Leaf::parse(leaf, limits)?;
     let begun = leaf.not_before <= now.plus_seconds(i64::from(terms.clock_skew));
     let at = if begun { now.max(leaf.not_before) } else { now };
-    let issuer = leaf.path(&[], &root.authorities, &[at])?;
+    let found = leaf.path_and_authority(&[], &root.authorities, &[at]);
+    let (issuer, authority) = found?;
     if terms.sct == SctTerm::Required {
         sct::verify(leaf.tbs, &issuer, &root.ct_logs, limits)?;
     }
-    let leads_to = |authority: &&Authority| {
-        let only = core::slice::from_ref(*authority);
-        leaf.path(&[], only, &[at]).is_ok()
-    };
-    let authority = root.authorities.iter().find(leads_to);
-    let chain = authority.map(|authority| authority.chain.iter());
+    let chain = authority.chain.iter();
     Ok(Issued {
-        chain: chain
-            .into_iter()
-            .flatten()
-            .map(|issuer| issuer.der().to_vec())
-            .collect(),
+        chain: chain.map(|issuer| issuer.der().to_vec()).collect(),
         key: leaf.key.id(),
         not_before: leaf.not_before,
         not_after: leaf.not_after,
