@@ -199,7 +199,12 @@ fn circleci(token: &Token) -> Result<Option<Ref>, Error> {
         }
     }
     let claim = "oidc.circleci.com/vcs-ref";
-    Ok(optional(token, claim)?.map(|value| Ref {
+    let git_ref = optional(token, claim)?;
+    // `refs//pull/…` begins as no proposed ref does.
+    if let Some(value) = git_ref.filter(|value| value.starts_with("refs/")) {
+        is_ref(claim, value)?;
+    }
+    Ok(git_ref.map(|value| Ref {
         claim,
         value: value.to_owned(),
         git_ref: value.to_owned(),

@@ -329,6 +329,7 @@ fn others_have_no_event() {
             "ref",
         ),
         (circle(json!({ vcs: ["refs/heads/main"] })), vcs, vcs),
+        (circle(json!({ vcs: "refs//pull/1/head" })), vcs, vcs),
         (circle(json!({})), "ok", "ref"),
         (
             circle(json!({ ssh: false, vcs: "refs/heads/main" })),
