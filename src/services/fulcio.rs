@@ -60,7 +60,7 @@ pub struct Wanted<'a> {
 pub struct Issued {
     /// The certificate, in DER.
     pub leaf: Vec<u8>,
-    /// What issued it, in DER: intermediates first, the root last. Legacy signatures carry it.
+    /// What issued it, in DER: intermediates first, the root last. Nothing trusts it.
     pub chain: Vec<Vec<u8>>,
 }
 
