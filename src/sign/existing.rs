@@ -109,9 +109,16 @@ impl Signer {
         };
         let beside = found.findings.iter().filter(|it| may_be_of_its_type(it));
         let alone = beside.count() == 1 && found.gaps.is_empty() && found.not_examined == 0;
+        // A manifest with several bundles is one that cosign reads none of.
+        let mut holders: BTreeMap<Digest, usize> = BTreeMap::new();
+        for finding in &found.findings {
+            *holders.entry(finding.holder).or_default() += 1;
+        }
         let kept = found.findings.into_iter().find_map(|finding| {
             let proof = finding.proof.ok()?;
+            let several = holders.get(&finding.holder).is_some_and(|count| *count > 1);
             let is_it = is_of(&proof, format)
+                && !(several && format == Format::Bundle)
                 && gate.policy().accepts(&proof).is_ok()
                 && is_same(&proof, wanted);
             is_it.then_some(Existing {
@@ -214,7 +221,8 @@ impl Signer {
 /// bundles is none.
 const fn is_of(proof: &VerifiedSignature, format: Format) -> bool {
     match (format, proof.layout()) {
-        (Format::Bundle, layout) => layout.is_bundle(),
+        // cosign finds bundles of the version that it writes, and no older ones.
+        (Format::Bundle, layout) => matches!(layout, Layout::BundleV03),
         (Format::Legacy, Layout::LegacyAttestation | Layout::LegacySignature) => true,
         (Format::Legacy, _) => false,
     }
