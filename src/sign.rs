@@ -219,6 +219,17 @@ impl Signer {
         formats.into_iter().flatten().collect()
     }
 
+    /// The same signer for evidence in these layouts. Where both are written, bundles are entered into
+    /// the log of the legacy layout as well, and not into one of Rekor v2: cosign 2 reads the bundle
+    /// alone where there is one, and takes a log's word for the time.
+    #[must_use]
+    pub fn writing(mut self, formats: &BTreeSet<Format>) -> Self {
+        if formats.contains(&Format::Bundle) && formats.contains(&Format::Legacy) {
+            self.services = self.services.with_one_log();
+        }
+        self
+    }
+
     /// Whether a document of so many bytes makes an entry of a log that the public instance does not
     /// take. Gives the bytes of that entry: Rekor v1 is sent the whole document, Rekor v2 its digest.
     #[must_use]

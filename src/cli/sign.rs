@@ -354,6 +354,7 @@ impl CommonFlags {
             let logs = self.services.logs();
             let signer = plan.signer(transport, logs, &limits, deadline).await?;
             let formats = self.formats(&signer);
+            let signer = signer.writing(&formats);
             if let Some(entry) = signer.too_large_entry(largest, &formats) {
                 say("note", &large(entry));
             }

@@ -103,6 +103,23 @@ impl Services {
         self
     }
 
+    /// The same with the log of version 1 alone, where there is one and none of the others speaks it.
+    #[must_use]
+    pub fn with_one_log(mut self) -> Self {
+        let has_v1 = self.rekor.iter().any(|log| log.version == Version::V1);
+        if let Some(url) = self
+            .rekor_v1
+            .clone()
+            .filter(|_| !has_v1 && !self.rekor.is_empty())
+        {
+            self.rekor = vec![Log {
+                url,
+                version: Version::V1,
+            }];
+        }
+        self
+    }
+
     /// The certificate authority, if the configuration names one. Its `majorApiVersion` 1 is the
     /// service as it is: clients ask its API v2, as cosign does.
     #[must_use]

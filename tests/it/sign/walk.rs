@@ -372,3 +372,85 @@ async fn nothing_is_logged_that_could_not_be_pushed() {
     world.sign(&["-r", &world.reference()]).exits(0);
     world.end().await;
 }
+
+/// cosign 2 reads the bundle alone where there is one, and needs a log's word for the time. So the
+/// bundle beside a legacy layer is in the log of that, although the instance has a Rekor v2.
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_the_legacy_layout_bundles_are_in_its_log() {
+    for (formats, in_v1, in_v2) in [
+        (None, 2, 0),
+        (Some("--signature-format=bundle"), 0, 1),
+        (Some("--signature-format=legacy"), 1, 0),
+    ] {
+        let world = World::with(kind(LogVersion::V2, Stamps::Rfc3161, Referrers::Api)).await;
+        let config = |log| -> Value {
+            let config = world.sandbox.signing_config(log, Stamps::Rfc3161);
+            serde_json::from_slice(config.as_ref()).unwrap()
+        };
+        let mut both = config(LogVersion::V2);
+        let older = config(LogVersion::V1)["rekorTlogUrls"].clone();
+        let urls = both["rekorTlogUrls"].as_array_mut().unwrap();
+        urls.extend(older.as_array().unwrap().iter().cloned());
+        std::fs::write(world.dir.path().join("services.json"), both.to_string()).unwrap();
+        let reference = world.reference();
+        let words: Vec<_> = formats.into_iter().chain([reference.as_str()]).collect();
+        world.sign(&words).exits(0);
+        let found = (
+            world.asked("/api/v1/log/entries"),
+            world.asked("/api/v2/log/entries"),
+        );
+        assert_eq!(found, (in_v1, in_v2), "{formats:?}");
+        assert_eq!(world.verify(&[super::WHO]).code, Some(0));
+        world.end().await;
+    }
+}
+
+/// A bundle that scgate reads and cosign finds nowhere is no reason not to sign.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_cosign_finds_is_not_kept() {
+    let world = World::open().await;
+    let registry = world.sandbox.registry().unwrap();
+    let reference = world.reference();
+    let sign = || {
+        world
+            .sign(&["--signature-format=bundle", &reference])
+            .exits(0)
+    };
+    sign();
+    let holder = registry.referrers(REPO, world.image.index)[0];
+    let (kind, manifest) = registry.manifest(REPO, holder).unwrap();
+    let good: Value = serde_json::from_slice(&manifest).unwrap();
+    let digest = good["layers"][0]["digest"].as_str().unwrap();
+    let bundle = registry.blob(REPO, digest.parse().unwrap()).unwrap();
+    let older = String::from_utf8(bundle.to_vec()).unwrap().replace(
+        "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "application/vnd.dev.sigstore.bundle+json;version=0.2",
+    );
+    let older = older.replacen(
+        r#""certificate":{"#,
+        r#""x509CertificateChain":{"certificates":[{"#,
+        1,
+    );
+    let end = older.find("}").unwrap();
+    let older = format!("{}}}]{}", &older[..end], &older[end..]);
+    let size = older.len();
+    let older = registry.put_blob(REPO, older.into_bytes());
+
+    let mut downgraded = good.clone();
+    downgraded["layers"][0]["digest"] = older.to_string().into();
+    downgraded["layers"][0]["size"] = size.into();
+    let mut several = good.clone();
+    let more = downgraded["layers"][0].clone();
+    several["layers"].as_array_mut().unwrap().push(more);
+
+    for (planted, kept) in [(&downgraded, false), (&several, false), (&good, true)] {
+        for holder in registry.referrers(REPO, world.image.index) {
+            registry.delete_manifest(REPO, holder);
+        }
+        registry.put_manifest(REPO, &kind, planted.to_string().into_bytes(), None);
+        assert_eq!(world.verify(&[super::WHO]).code, Some(0), "{planted}");
+        let said = sign();
+        assert_eq!(said.stderr.contains("kept"), kept, "{said}");
+    }
+    world.end().await;
+}
