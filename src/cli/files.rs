@@ -31,6 +31,29 @@ pub(super) fn read_file(
     Ok(bytes)
 }
 
+/// Reads a file that a flag names, or stdin where that is `-`. What is larger than such a file can be
+/// is refused.
+pub(super) fn read_file_or_stdin(
+    flag: &'static str,
+    path: &Path,
+    limit: usize,
+) -> Result<Vec<u8>, UsageError> {
+    if path != Path::new("-") {
+        return read_file(flag, path, limit);
+    }
+    let bytes = take(io::stdin().lock(), limit).map_err(|source| UsageError::File {
+        flag,
+        path: show(path),
+        to: Access::Read,
+        source,
+    })?;
+    if bytes.len() > limit {
+        let path = show(path);
+        return Err(UsageError::FileSize { flag, path, limit });
+    }
+    Ok(bytes)
+}
+
 /// Reads a file that a flag names, or one byte more than `limit` of it.
 pub(super) fn read_start(
     flag: &'static str,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::io::BufWriter;
 use std::io::Write;
+use std::mem;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::cli::failed::Failed;
 use crate::cli::failed::outcome_of;
 use crate::cli::files::check_place;
 use crate::cli::files::keep_apart;
-use crate::cli::files::read_file;
+use crate::cli::files::read_file_or_stdin;
 use crate::cli::files::write_whole;
 use crate::cli::network;
 use crate::cli::refused::CompatibleSigningFlags;
@@ -73,8 +74,8 @@ pub(super) struct Attest {
     #[command(flatten)]
     common: CommonFlags,
 
-    /// The document, or `OS/ARCH=FILE` for the images of a platform. May be repeated.
-    #[arg(long, value_name = "[PLATFORM=]FILE", required = true)]
+    /// The document, or `OS/ARCH=FILE` for the images of a platform; `-` for stdin. May be repeated.
+    #[arg(long, value_name = "[PLATFORM=]FILE|-", required = true)]
     #[arg(help_heading = "What is attested")]
     predicate: Vec<String>,
 
@@ -257,6 +258,7 @@ impl Attest {
         let kind = PredicateType::parse(&self.kind).map_err(Failed::from)?;
         let mut platforms = BTreeSet::new();
         let mut predicates = Vec::new();
+        let mut stdin = true;
         for text in &self.predicate {
             let (platform, file) = split(text);
             if !platforms.insert(platform.clone()) {
@@ -267,7 +269,16 @@ impl Attest {
                                one without)",
                 }));
             }
-            let json = read_file("--predicate", Path::new(file), limits.attestation_bytes)?;
+            self.common.who.keep_stdin("--predicate", file)?;
+            if file == "-" && !mem::replace(&mut stdin, false) {
+                return Err(Failed::Usage(UsageError::Value {
+                    flag: "--predicate",
+                    value: printable(text),
+                    expected: "stdin is read already, for another document (name files)",
+                }));
+            }
+            let most = limits.attestation_bytes;
+            let json = read_file_or_stdin("--predicate", Path::new(file), most)?;
             let predicate = Predicate::parse(kind.clone(), json, now, &limits)?;
             predicates.push(About {
                 platform,

@@ -14,7 +14,7 @@ use crate::cli::error::ARGUMENT;
 use crate::cli::failed::Failed;
 use crate::cli::files::check_place;
 use crate::cli::files::keep_apart;
-use crate::cli::files::read_file;
+use crate::cli::files::read_file_or_stdin;
 use crate::cli::files::show;
 use crate::cli::files::write_whole;
 use crate::cli::network::NetworkFlags;
@@ -150,7 +150,10 @@ impl AttestBlob {
     fn predicate(&self) -> Result<Predicate, Failed> {
         let limits = Limits::default();
         let kind = PredicateType::parse(&self.kind)?;
-        let json = read_file("--predicate", &self.predicate, limits.attestation_bytes)?;
+        let file = self.predicate.to_string_lossy();
+        self.common.who.keep_stdin("--predicate", &file)?;
+        let most = limits.attestation_bytes;
+        let json = read_file_or_stdin("--predicate", &self.predicate, most)?;
         let now = Timestamp::from(SystemTime::now());
         Ok(Predicate::parse(kind, json, now, &limits)?)
     }
@@ -197,6 +200,15 @@ impl CommonFlags {
             if Blob::find(name)? == Found::Digest && predicate.is_none() {
                 return Err(over_digest(name));
             }
+        }
+        let stdin = |path: &Path| path == Path::new("-");
+        if self.files.iter().any(|file| file == "-")
+            && predicate.is_some_and(|(path, _)| stdin(path))
+        {
+            return Err(UsageError::Exclusive {
+                one: "--predicate -".to_owned(),
+                other: "-".to_owned(),
+            });
         }
         let limits = Limits::default();
         let places = self.places(predicate.map(|(path, _)| path), infix)?;

@@ -85,7 +85,7 @@ pub(super) struct WhoFlags {
     oidc_provider: Option<Provider>,
 
     /// A file with a JWT-SVID, for `--oidc-provider spiffe`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "identity_token"])]
     spiffe_token: Option<PathBuf>,
 
     /// Ask no provider but a person.
@@ -100,24 +100,29 @@ pub(super) struct WhoFlags {
     oidc_disable_ambient_providers: bool,
 
     /// The audience that the token is for.
-    #[arg(long, value_name = "NAME", default_value = oidc::AUDIENCE)]
+    #[arg(long, value_name = "NAME", default_value = oidc::AUDIENCE, conflicts_with = "key")]
     oidc_audience: String,
 
     /// The issuer that a person logs in at; else the signing configuration names it.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "key")]
     oidc_issuer: Option<String>,
 
     /// What this program is called at that issuer.
-    #[arg(long, value_name = "ID", default_value = "sigstore")]
+    #[arg(
+        long,
+        value_name = "ID",
+        default_value = "sigstore",
+        conflicts_with = "key"
+    )]
     oidc_client_id: String,
 
     /// An event besides push, release, schedule, workflow_dispatch and merge_group whose builds may
     /// sign. May be repeated.
-    #[arg(long, value_name = "EVENT")]
+    #[arg(long, value_name = "EVENT", conflicts_with = "key")]
     allow_event: Vec<String>,
 
     /// The refs whose builds may sign, such as `refs/heads/main` or `refs/tags/v*`. May be repeated.
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", conflicts_with = "key")]
     allow_ref: Vec<String>,
 
     /// The name that the certificate must have, where Fulcio makes another one of the token than the
@@ -228,6 +233,17 @@ impl WhoFlags {
             .is_some_and(|given| given.0 == "-")
     }
 
+    /// Refuses stdin for something else where the token comes by it.
+    pub(super) fn keep_stdin(&self, flag: &'static str, file: &str) -> Result<(), UsageError> {
+        match file == "-" && self.takes_stdin() {
+            true => Err(UsageError::Exclusive {
+                one: format!("{flag} -"),
+                other: "--identity-token -".to_owned(),
+            }),
+            false => Ok(()),
+        }
+    }
+
     /// The files that the flags name and that are read, those of the services too.
     pub(super) fn files<'a>(&'a self, services: &'a ServiceFlags) -> Vec<&'a Path> {
         let token = self
@@ -256,6 +272,13 @@ impl WhoFlags {
             return Err(UsageError::Missing {
                 what: "`--oidc-provider spiffe` reads a JWT-SVID from a file, and none is named",
                 remedy: "`--spiffe-token FILE`",
+            });
+        }
+        if self.spiffe_token.is_some() && self.oidc_provider != Some(Provider::Spiffe) {
+            // Another provider may be asked first, and another identity would go into the log.
+            return Err(UsageError::Missing {
+                what: "`--spiffe-token` is read by one provider, and nothing says that it is meant",
+                remedy: "`--oidc-provider spiffe`",
             });
         }
         let key = self.key(limits)?;

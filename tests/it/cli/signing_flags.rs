@@ -109,7 +109,11 @@ fn what_is_honoured_parses() {
                 // The command has them already.
                 "--key" | "--predicate" | "--tlog-upload" => (signs(command, desk.path()), None),
                 // They do not go with a key.
-                "--identity-token" | "--oidc-disable-ambient-providers" | "--oidc-provider" => {
+                "--identity-token"
+                | "--oidc-client-id"
+                | "--oidc-disable-ambient-providers"
+                | "--oidc-issuer"
+                | "--oidc-provider" => {
                     let who = format!("--fulcio-url={NOWHERE}");
                     let run = signs_as(command, &[&who, flag], desk.path());
                     // The value comes after the flag, which is before the rest.
@@ -252,4 +256,28 @@ fn no_refused_flag_is_suggested() {
     scgate(["sign", "--recursiv", "x"])
         .exits(2)
         .complains("did you mean `--recursive`?");
+}
+
+/// A constraint on tokens says nothing of a key, and is not passed over.
+#[test]
+fn what_is_about_tokens_is_refused_beside_a_key() {
+    let desk = desk();
+    for command in ["sign", "attest", "sign-blob", "attest-blob"] {
+        for flag in [
+            "--allow-ref=refs/tags/v1",
+            "--allow-event=pull_request",
+            "--oidc-issuer=https://issuer.test",
+            "--oidc-audience=other",
+            "--oidc-client-id=other",
+            "--spiffe-token=token",
+        ] {
+            let said = signs(command, desk.path()).and([flag]).run();
+            assert_eq!(said.code, Some(2), "{command} {flag}\n{said}");
+            let name = flag.split('=').next().unwrap();
+            assert!(said.stderr.contains(name), "{said}");
+        }
+    }
+    let said = signs_as("sign", &["--spiffe-token=token"], desk.path()).run();
+    assert_eq!(said.code, Some(2), "{said}");
+    assert!(said.stderr.contains("--oidc-provider spiffe"), "{said}");
 }

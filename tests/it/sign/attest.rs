@@ -264,3 +264,37 @@ async fn the_size_of_an_entry_is_said_before() {
         .complains("`--recursive true`");
     world.end().await;
 }
+
+/// `syft … | scgate attest --predicate -`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_may_come_by_stdin() {
+    let world = World::open().await;
+    let reference = world.reference();
+    let attest = |words: &[&str]| {
+        let run = world.signs(&["attest", "--type=https://acme.test/t"]);
+        run.and(words).and([&reference]).stdin(br#"{"a":1}"#).run()
+    };
+    let said = attest(&["--predicate=-"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let printed = scgate(["verify-attestation", "--type=https://acme.test/t"])
+        .and([
+            "--trusted-root=root.json",
+            super::ISSUER,
+            super::WHO,
+            &reference,
+        ])
+        .within(world.dir.path())
+        .exits(0);
+    assert!(
+        printed.stdout.contains(r#""a":1"#) || printed.stdout.contains("payload"),
+        "{printed}"
+    );
+    for twice in [
+        &["--predicate=-", "--predicate=linux/amd64=-"][..],
+        &["--predicate=-", "--identity-token=-"],
+    ] {
+        let said = attest(twice);
+        assert_eq!(said.code, Some(2), "{said}");
+    }
+    world.end().await;
+}
