@@ -123,7 +123,8 @@ impl Signer {
                 && is_same(&proof, wanted);
             is_it.then_some(Existing {
                 holder: finding.holder,
-                proof,
+                // Read and compared; a large document is not kept.
+                proof: Arc::new(VerifiedSignature::clone(&proof).without_payload()),
                 alone,
             })
         });

@@ -72,8 +72,10 @@ impl Parts {
 struct Logged<'a> {
     /// The envelope around it, if there is one.
     envelope: Option<&'a str>,
-    /// The bytes that the signature is over.
-    signed: &'a [u8],
+    /// SHA-256 of what the signature is over.
+    digest: Digest,
+    /// The same by the hash of the key's kind.
+    hash: &'a [u8],
     signature: &'a [u8],
 }
 
@@ -90,12 +92,12 @@ impl Signer {
     ) -> Result<Vec<(Format, Made)>, Error> {
         let client = self.client(deadline);
         let has = |format| formats.contains(&format);
-        let signed = payload::pae(statement);
-        let signature = holder.key().sign(&signed)?;
+        let (signature, digest, hash) = signed(holder, &payload::pae(statement))?;
         let envelope = payload::envelope(statement, &signature);
         let logged = Logged {
             envelope: Some(&envelope),
-            signed: &signed,
+            digest,
+            hash: &hash,
             signature: &signature,
         };
         let (stamps, entries, legacy) = try_join3(
@@ -122,7 +124,6 @@ impl Signer {
             },
         )
         .await?;
-        drop(signed);
         let mut made = Vec::new();
         if has(Format::Bundle) {
             let content = bundle::Content::Envelope(&envelope);
@@ -175,11 +176,11 @@ impl Signer {
         deadline: Deadline,
     ) -> Result<Made, Error> {
         let client = self.client(deadline);
-        let digest = Digest::sha256(file);
-        let signature = holder.key().sign(file)?;
+        let (signature, digest, hash) = signed(holder, file)?;
         let logged = Logged {
             envelope: None,
-            signed: file,
+            digest,
+            hash: &hash,
             signature: &signature,
         };
         let (stamps, entries) = try_join(
@@ -205,10 +206,11 @@ impl Signer {
         deadline: Deadline,
     ) -> Result<Made, Error> {
         let client = self.client(deadline);
-        let signature = holder.key().sign(&document)?;
+        let (signature, digest, hash) = signed(holder, &document)?;
         let logged = Logged {
             envelope: None,
-            signed: &document,
+            digest,
+            hash: &hash,
             signature: &signature,
         };
         let (stamps, entry) = try_join(
@@ -290,7 +292,8 @@ impl Signer {
         if proof.logs().len() < parts.entries {
             return Err(Error::LogUnknown { subject });
         }
-        Ok(proof)
+        // What was signed is known; a second copy of a large document serves nobody.
+        Ok(proof.without_payload())
     }
 
     async fn stamps(&self, client: &Client<'_>, signature: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
@@ -350,7 +353,7 @@ impl Signer {
             None => {
                 hashable(holder)?;
                 v1::Proposal::HashedRekord {
-                    digest: Digest::sha256(logged.signed),
+                    digest: logged.digest,
                     signature: logged.signature,
                     verifier,
                 }
@@ -369,9 +372,8 @@ impl Signer {
     ) -> Result<Entry, Error> {
         hashable(holder)?;
         let kind = holder.key().kind();
-        let hash = kind.hash(logged.signed);
         let proposal = v2::Proposal {
-            digest: &hash,
+            digest: logged.hash,
             signature: logged.signature,
             verifier: holder.verifier(),
             details: kind.details(),
@@ -380,6 +382,14 @@ impl Signer {
         let _permit = self.permit().await;
         Ok(v2::propose(client, url, &proposal, root).await?)
     }
+}
+
+/// The signature over bytes, with their SHA-256 and their hash by the key's kind: all that anybody asks
+/// of the bytes afterwards, which may be many megabytes.
+fn signed(holder: &Holder, bytes: &[u8]) -> Result<(Vec<u8>, Digest, Vec<u8>), Error> {
+    let signature = holder.key().sign(bytes)?;
+    let hash = holder.key().kind().hash(bytes);
+    Ok((signature, Digest::sha256(bytes), hash))
 }
 
 /// What every legacy layer says about its signer and its log entry.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::header;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
@@ -28,6 +29,8 @@ use crate::verify::encoding;
 pub const LARGE: usize = 3_000_000;
 
 const VERSION: &str = "0.0.1";
+/// Bytes of an entry around an envelope: certificate, names and quotes.
+const AROUND: usize = 16 * 1024;
 
 /// What is to be logged.
 #[derive(Clone, Copy, Debug)]
@@ -58,29 +61,68 @@ impl Proposal<'_> {
         }
     }
 
-    fn json(&self) -> Value {
+    /// The request's body. An envelope may be many megabytes, and is copied once.
+    fn json(&self) -> Vec<u8> {
         let spec = match self {
-            Self::Dsse { envelope, verifier } => json!({ "proposedContent": {
-                "envelope": envelope,
-                "verifiers": [encoding::encode(verifier.pem().as_bytes())],
-            } }),
+            Self::Dsse { envelope, verifier } => Spec::Dsse {
+                proposed_content: Proposed {
+                    envelope,
+                    verifiers: [encoding::encode(verifier.pem().as_bytes())],
+                },
+            },
             Self::HashedRekord {
                 digest,
                 signature,
                 verifier,
-            } => json!({
-                "data": { "hash": {
+            } => Spec::HashedRekord {
+                data: json!({ "hash": {
                     "algorithm": digest.algorithm().name(),
                     "value": digest.hex(),
-                } },
-                "signature": {
+                } }),
+                signature: json!({
                     "content": encoding::encode(signature),
                     "publicKey": { "content": encoding::encode(verifier.pem().as_bytes()) },
-                },
-            }),
+                }),
+            },
         };
-        json!({ "apiVersion": VERSION, "kind": self.kind(), "spec": spec })
+        let entry = Proposition {
+            api_version: VERSION,
+            kind: self.kind(),
+            spec,
+        };
+        // Room for it at once: an envelope is base64 with a few quotes to escape.
+        let most = match self {
+            Self::Dsse { envelope, .. } => envelope.len() + AROUND,
+            Self::HashedRekord { .. } => AROUND,
+        };
+        let mut body = Vec::with_capacity(most);
+        // Texts and maps of texts are always JSON.
+        match serde_json::to_writer(&mut body, &entry) {
+            Ok(()) => body,
+            Err(_) => Vec::new(),
+        }
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Proposition<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    spec: Spec<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum Spec<'a> {
+    Dsse { proposed_content: Proposed<'a> },
+    HashedRekord { data: Value, signature: Value },
+}
+
+#[derive(Serialize)]
+struct Proposed<'a> {
+    envelope: &'a str,
+    verifiers: [String; 1],
 }
 
 /// Logs a signature, or gives the equal entry that is there already.
@@ -96,7 +138,7 @@ pub async fn propose(
 ) -> Result<Entry, Error> {
     let entries = url.below("api/v1/log/entries");
     let ask = Ask::new(Service::Rekor, &entries, cap(client));
-    let body = proposal.json().to_string();
+    let body = proposal.json();
     let size = body.len();
     let json = HeaderValue::from_static("application/json");
     let request = ask
