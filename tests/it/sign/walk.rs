@@ -426,13 +426,10 @@ async fn what_no_cosign_finds_is_not_kept() {
         "application/vnd.dev.sigstore.bundle.v0.3+json",
         "application/vnd.dev.sigstore.bundle+json;version=0.2",
     );
-    let older = older.replacen(
-        r#""certificate":{"#,
-        r#""x509CertificateChain":{"certificates":[{"#,
-        1,
-    );
-    let end = older.find("}").unwrap();
-    let older = format!("{}}}]{}", &older[..end], &older[end..]);
+    let chain = r#""x509CertificateChain":{"certificates":[{"#;
+    let older = older.replacen(r#""certificate":{"#, chain, 1);
+    let (leaf, rest) = older.split_once('}').unwrap();
+    let older = format!("{leaf}}}]}}{rest}");
     let size = older.len();
     let older = registry.put_blob(REPO, older.into_bytes());
 
