@@ -10,6 +10,7 @@ use crate::output::remedy;
 use crate::output::signing_remedy;
 use crate::services;
 use crate::services::tuf;
+use crate::services::tuf::Fault;
 use crate::sign;
 
 /// What kept a command from its work.
@@ -21,8 +22,6 @@ pub(super) enum Failed {
         text: String,
         remedy: &'static str,
     },
-    /// A TUF repository.
-    Tuf(tuf::Error),
     /// The command line, or a file that it names.
     Usage(UsageError),
 }
@@ -32,7 +31,6 @@ impl Failed {
     pub(super) fn outcome(self) -> Result<Outcome, UsageError> {
         match self {
             Self::Usage(error) => Err(error),
-            Self::Tuf(error) => crate::cli::trust_root::refused(error),
             Self::Coded { code, text, remedy } => {
                 say("error", &format!("{text} ({code})"));
                 say("help", remedy);
@@ -58,6 +56,21 @@ pub(super) const fn outcome_of(code: DenyCode) -> Outcome {
 impl From<UsageError> for Failed {
     fn from(error: UsageError) -> Self {
         Self::Usage(error)
+    }
+}
+
+impl From<tuf::Error> for Failed {
+    fn from(error: tuf::Error) -> Self {
+        let code = match error.fault() {
+            Fault::Asker => return Self::Usage(UsageError::Tuf(error)),
+            Fault::Repository => DenyCode::MirrorUntrusted,
+            Fault::World => DenyCode::ServiceUnavailable,
+        };
+        Self::Coded {
+            code,
+            text: error.to_string(),
+            remedy: remedy(code),
+        }
     }
 }
 

@@ -222,6 +222,12 @@ impl Sign {
 impl Attest {
     pub(super) fn run(&self) -> Result<Outcome, UsageError> {
         self.common.compatible.honour()?;
+        if self.replace && self.common.only_bundles() {
+            return Err(UsageError::Exclusive {
+                one: "--replace".to_owned(),
+                other: "--signature-format bundle".to_owned(),
+            });
+        }
         let predicates = match self.predicates() {
             Ok(predicates) => predicates,
             Err(failed) => return failed.outcome(),
@@ -429,6 +435,13 @@ impl CommonFlags {
             },
             deadline,
         }
+    }
+
+    /// Whether bundles alone are asked for.
+    fn only_bundles(&self) -> bool {
+        let bundles = |name: &FormatName| matches!(name, FormatName::Bundle);
+        self.new_bundle_format == Some(true)
+            || !self.signature_format.is_empty() && self.signature_format.iter().all(bundles)
     }
 
     /// The layouts that are asked for; by default both, where the legacy one can be written.

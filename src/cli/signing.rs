@@ -166,11 +166,16 @@ pub(super) struct ServiceFlags {
     tuf_mirror: Option<String>,
 
     /// The pinned `root.json` of that mirror.
-    #[arg(long, value_name = "FILE", requires = "tuf_mirror")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tuf_mirror",
+        conflicts_with = "signing_config"
+    )]
     tuf_root: Option<PathBuf>,
 
     /// The certificate authority, instead of a signing configuration.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["signing_config", "tuf_mirror"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["signing_config", "tuf_mirror", "key"])]
     fulcio_url: Option<String>,
 
     /// The transparency log, instead of a signing configuration. May be repeated.
@@ -179,6 +184,7 @@ pub(super) struct ServiceFlags {
 
     /// The API that the logs of `--rekor-url` speak.
     #[arg(long, value_name = "1|2", default_value_t = 1, requires = "rekor_url")]
+    #[arg(conflicts_with_all = ["signing_config", "tuf_mirror"])]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=2))]
     rekor_version: u8,
 
@@ -378,6 +384,7 @@ impl ServiceFlags {
             for url in &self.timestamp_server_url {
                 tsa.push(parse("--timestamp-server-url", url)?);
             }
+            self.suffice(has_key)?;
             let config = SigningConfig::from_urls(fulcio, rekor, tsa, None);
             return Ok(Asked::Config(Box::new(config)));
         }
@@ -397,6 +404,33 @@ impl ServiceFlags {
             mirror: Box::new(mirror),
             anchor,
         })
+    }
+
+    /// Whether services that are named one by one are all that a signature takes: what nobody names is
+    /// not done without.
+    fn suffice(&self, has_key: bool) -> Result<(), UsageError> {
+        let wrong = |what, remedy| Err(UsageError::Missing { what, remedy });
+        if !has_key && self.fulcio_url.is_none() {
+            return wrong(
+                "no certificate authority is named among the services",
+                "`--fulcio-url URL`, or a key by `--key FILE`",
+            );
+        }
+        if self.tlog_upload && self.rekor_url.is_empty() {
+            return wrong(
+                "no transparency log is named among the services, and whoever verifies demands one",
+                "`--rekor-url URL`, or `--tlog-upload=false` to sign without",
+            );
+        }
+        let states_time = self.tlog_upload && self.rekor_version == 1;
+        if !has_key && !states_time && self.timestamp_server_url.is_empty() {
+            return wrong(
+                "nothing among the services says when it was signed, without which a short certificate \
+                 proves nothing",
+                "`--timestamp-server-url URL`",
+            );
+        }
+        Ok(())
     }
 
     /// Whether signatures are entered into a log.
@@ -435,6 +469,18 @@ impl Plan<'_> {
         } else {
             services.without_logs()
         };
+        if config.is_some() && self.key.is_none() && services.fulcio().is_none() {
+            let what = "the signing configuration names no certificate authority";
+            let remedy = "another one by `--signing-config`, or a key by `--key FILE`";
+            return Err(UsageError::Missing { what, remedy }.into());
+        }
+        if config.is_some() && logs && services.rekor().is_empty() {
+            say(
+                "warning",
+                "the signing configuration has no transparency log: only who asks for none accepts these \
+                 signatures",
+            );
+        }
         let client = Client {
             transport: &transport,
             limits,
@@ -522,7 +568,7 @@ impl Plan<'_> {
         let update = client
             .update(reach, &wanted, now)
             .await
-            .map_err(Failed::Tuf)?;
+            .map_err(Failed::from)?;
         let file = |name| {
             update
                 .files

@@ -217,6 +217,8 @@ codes! {
     EntryTooLarge = "log-entry-too-large", Deny;
     /// The registry does not let a tag be written again.
     TagImmutable = "tag-immutable", Deny;
+    /// A TUF repository does not prove what it serves.
+    MirrorUntrusted = "mirror-untrusted", Deny;
     /// A signing service refuses the request.
     ServiceRefused = "service-refused", Deny;
 

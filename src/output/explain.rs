@@ -422,6 +422,13 @@ words! {
         "Tags of the repository are immutable, and legacy signatures of one image share a tag.",
         "Write bundles alone (`--signature-format bundle`) where the registry has the referrers \
          API, or exempt the tags that begin with `sha256-` from the rule.";
+    MirrorUntrusted:
+        "A TUF repository does not prove what it serves.",
+        "The pinned root is that of another repository, the repository is out of date, or somebody has \
+         changed it.",
+        "Compare the pinned root with the repository's (`--tuf-root`), or name a signing configuration and \
+         a trusted root that you have (`--signing-config`, `--trusted-root`). If both are right, treat it \
+         as tampering.";
     ServiceRefused:
         "A signing service refuses the request.",
         "A token that Fulcio does not take (another issuer or audience), a log that is closed, or \

@@ -109,7 +109,8 @@ fn what_is_honoured_parses() {
                 // The command has them already.
                 "--key" | "--predicate" | "--tlog-upload" => (signs(command, desk.path()), None),
                 // They do not go with a key.
-                "--identity-token"
+                "--fulcio-url"
+                | "--identity-token"
                 | "--oidc-client-id"
                 | "--oidc-disable-ambient-providers"
                 | "--oidc-issuer"
@@ -118,6 +119,9 @@ fn what_is_honoured_parses() {
                     let run = signs_as(command, &[&who, flag], desk.path());
                     // The value comes after the flag, which is before the rest.
                     let run = match value(flag) {
+                        Some(_) if flag == "--fulcio-url" => {
+                            signs_as(command, &[&who], desk.path())
+                        }
                         Some(value) => {
                             let given = format!("{flag}={value}");
                             signs_as(command, &[&who, &given], desk.path())
@@ -280,4 +284,55 @@ fn what_is_about_tokens_is_refused_beside_a_key() {
     let said = signs_as("sign", &["--spiffe-token=token"], desk.path()).run();
     assert_eq!(said.code, Some(2), "{said}");
     assert!(said.stderr.contains("--oidc-provider spiffe"), "{said}");
+}
+
+/// Services that are named one by one are all that a signature takes, or it is not made: nobody asked
+/// for one without a log.
+#[test]
+fn what_is_not_named_is_not_done_without() {
+    let desk = desk();
+    let ask = |words: &[&str]| {
+        let who = ["--identity-token=token"];
+        scgate(["sign-blob", "file"])
+            .and(words)
+            .and(who)
+            .within(desk.path())
+            .run()
+    };
+    let (fulcio, rekor) = (
+        "--fulcio-url=http://127.0.0.1:1",
+        "--rekor-url=http://127.0.0.1:1",
+    );
+    let tsa = "--timestamp-server-url=http://127.0.0.1:1";
+    for (words, missing) in [
+        (&[fulcio, tsa][..], "--rekor-url"),
+        (&[fulcio, tsa, "--tlog-upload=true"], "--rekor-url"),
+        (&[rekor, tsa], "--fulcio-url"),
+        (&[fulcio, "--tlog-upload=false"], "--timestamp-server-url"),
+        (
+            &[fulcio, rekor, "--rekor-version=2"],
+            "--timestamp-server-url",
+        ),
+    ] {
+        let said = ask(words);
+        assert_eq!(said.code, Some(2), "{words:?}\n{said}");
+        assert!(said.stderr.contains(missing), "{words:?}\n{said}");
+    }
+    // The twins get as far as the token, which is none.
+    for words in [
+        &[fulcio, rekor][..],
+        &[fulcio, tsa, "--tlog-upload=false"],
+        &[fulcio, rekor, tsa, "--rekor-version=2"],
+    ] {
+        let said = ask(words);
+        assert!(said.stderr.contains("token-malformed"), "{words:?}\n{said}");
+    }
+    for words in [
+        &["--signing-config=services.json", "--rekor-version=2"][..],
+        &["--signing-config=services.json", "--tuf-root=token"],
+    ] {
+        let said = ask(words);
+        assert_eq!(said.code, Some(2), "{words:?}\n{said}");
+        assert!(said.stderr.contains("exclude each other"), "{said}");
+    }
 }
