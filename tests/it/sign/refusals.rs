@@ -568,3 +568,47 @@ async fn the_embedded_root_is_said() {
     assert!(!said.stderr.contains("public-good"), "{said}");
     world.end().await;
 }
+
+/// A repository that does not prove what it serves, or is not there, is told with its code, on stderr
+/// and to programs; its twin signs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tuf_repository_that_fails_has_a_code() {
+    let world = World::open().await;
+    let other = World::open().await;
+    std::fs::write(world.dir.path().join("own.json"), world.sandbox.tuf_root()).unwrap();
+    std::fs::write(
+        world.dir.path().join("other.json"),
+        other.sandbox.tuf_root(),
+    )
+    .unwrap();
+    let reference = world.reference();
+    let sign = |mirror: &str, root: &str| {
+        crate::runner::scgate(["sign", "--identity-token=token", "-ojson", &reference])
+            .and([
+                format!("--tuf-mirror={mirror}"),
+                format!("--tuf-root={root}"),
+            ])
+            .within(world.dir.path())
+            .run()
+    };
+    let own = world.sandbox.tuf_url();
+    for (mirror, root, code, exit) in [
+        (own.as_str(), "other.json", "mirror-untrusted", 1),
+        (
+            "http://127.0.0.1:1/tuf",
+            "own.json",
+            "service-unavailable",
+            3,
+        ),
+    ] {
+        let said = sign(mirror, root);
+        assert_eq!(said.code, Some(exit), "{said}");
+        assert!(said.stderr.contains(code), "{said}");
+        let json: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+        assert_eq!(json["failed"][0]["code"], code, "{said}");
+    }
+    let twin = sign(&own, "own.json");
+    assert_eq!(twin.code, Some(0), "{twin}");
+    world.end().await;
+    other.end().await;
+}
