@@ -57,6 +57,7 @@ const ELSEWHERE: &[(&str, &[Code])] = &[
             Code::PredicateMalformed,
             Code::EntryTooLarge,
             Code::TagImmutable,
+            Code::MirrorUntrusted,
             Code::ServiceRefused,
             Code::WriteUnconfirmed,
             Code::ServiceRateLimited,
