@@ -2,6 +2,7 @@
 //! statement about it, and by whom it must be?
 
 use core::time::Duration;
+use std::fs;
 use std::fs::File;
 use std::io;
 use std::io::Read;
@@ -307,18 +308,20 @@ impl Blob {
         if argument == "-" {
             return Ok(Found::File);
         }
-        let file = File::open(argument).and_then(|file| file.metadata());
-        match file {
-            Ok(file) if !file.is_dir() => Ok(Found::File),
-            Ok(_) => Err(io::ErrorKind::IsADirectory.into()),
-            Err(source) => Err(source),
-        }
-        .map_err(|source| UsageError::File {
-            flag: ARGUMENT,
-            path: crate::model::printable(argument),
-            to: Access::Read,
-            source,
-        })
+        // A pipe is opened once, when it is read: whoever writes to it does so to the first reader.
+        let found = fs::metadata(argument).and_then(|found| match () {
+            () if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            () if found.is_file() => File::open(argument).map(drop),
+            () => Ok(()),
+        });
+        found
+            .map(|()| Found::File)
+            .map_err(|source| UsageError::File {
+                flag: ARGUMENT,
+                path: crate::model::printable(argument),
+                to: Access::Read,
+                source,
+            })
     }
 
     /// Reads what an argument names: a digest, stdin or a file.

@@ -34,6 +34,34 @@ async fn several_files_have_one_certificate() {
     world.end().await;
 }
 
+/// Whoever writes to a pipe does so to the first that opens it.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_is_opened_once() {
+    let world = World::open().await;
+    let path = |name: &str| world.dir.path().join(name);
+    let made = std::process::Command::new("mkfifo")
+        .arg(path("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    fs::write(path("file"), "what comes by the pipe").unwrap();
+    let pipe = path("pipe");
+    let writer = std::thread::spawn(move || fs::write(pipe, "what comes by the pipe"));
+    let words = ["sign-blob", "pipe", "--bundle=pipe.sigstore.json"];
+    world.signs(&words).exits(0);
+    writer.join().unwrap().unwrap();
+    let verify = |file: &str| {
+        scgate(["verify-blob", "--trusted-root=root.json", ISSUER, WHO, file])
+            .and(["--bundle=pipe.sigstore.json"])
+            .within(world.dir.path())
+            .run()
+            .code
+    };
+    assert_eq!(verify("file"), Some(0));
+    assert_eq!(verify("root.json"), Some(1), "another file");
+    world.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_about_a_file_needs_only_its_digest() {
     let world = World::open().await;
