@@ -32,12 +32,15 @@ mod verify_attestation;
 mod verify_blob;
 mod words;
 
+use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::io::Write;
 use std::process::ExitCode;
 use std::process::Termination;
 
+use clap::CommandFactory;
+use clap::FromArgMatches;
 use clap::Parser;
 
 use crate::cli::error::UsageError;
@@ -113,11 +116,32 @@ enum Command {
     Conformance(Box<conformance::Conformance>),
 }
 
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = without_empty_variables(Cli::command());
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// A variable that is set to nothing is as one that is not set: so a pipeline's file writes it where
+/// the setting behind it is absent.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| {
+        let value = arg.get_env().and_then(env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(|arg| match is_empty(&arg) {
+            true => arg.env(None::<&str>),
+            false => arg,
+        })
+        .mut_subcommands(without_empty_variables)
+}
+
 /// Runs one command.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
     let arguments: Vec<_> = arguments.into_iter().collect();
     let wrong = conformance::wrong_usage(&arguments);
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             if let Some(refused) = refused::named(&arguments).filter(|_| error.use_stderr()) {

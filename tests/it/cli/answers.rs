@@ -85,6 +85,13 @@ fn a_report_goes_to_each_place_that_is_named_and_nothing_else_to_stdout() {
         .variable("SCGATE_OUTPUT", "xml")
         .exits(2)
         .complains("xml");
+    // Set to nothing is not set, whatever the variable is for.
+    let mut nothing = ask();
+    for name in ["OUTPUT", "COLOR", "TIMEOUT", "AUTHFILE", "CACERT", "PROXY"] {
+        nothing = nothing.variable(&format!("SCGATE_{name}"), "");
+    }
+    let said = nothing.exits(0);
+    assert!(said.stdout.starts_with("ALLOW"), "{said}");
     let said = ask().and(["-o", "cosign-json"]).exits(0);
     let shaped: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(
