@@ -18,6 +18,7 @@ use scgate::model::DenyCode;
 use scgate::model::Digest;
 use scgate::model::Repository;
 use scgate::model::media_type;
+use scgate::registry::Error;
 use scgate::registry::Search;
 use scgate::registry::Source;
 use scgate::registry::Way;
@@ -391,8 +392,9 @@ async fn hold(
     }
 }
 
-/// Both of two entries are kept, of which one is written over a slow line. Gives how often was written.
-async fn one_slow_one_quick(line: Line, after: u64, what: What) -> usize {
+/// Of two entries each is kept whose writer was told so, of which one is written over a slow line. Gives
+/// how often was written, where both were told so: a busy machine may make a look too slow for that.
+async fn one_slow_one_quick(line: Line, after: u64, what: What) -> Option<usize> {
     let world = World::start(without_api(false, 0)).await;
     let host = world.registry.host();
     let slow = slow_line(host.clone(), line).await;
@@ -405,14 +407,14 @@ async fn one_slow_one_quick(line: Line, after: u64, what: What) -> usize {
         let key = match what {
             What::Bundles => {
                 let written = write_bundle(&writer, &repository, world.image, number).await;
-                written.unwrap().1.to_string()
+                written.map(|(_, digest)| digest.to_string())
             }
             What::Signatures => {
-                sign(&writer, &repository, &tag, number).await.unwrap();
-                number.to_string()
+                let written = sign(&writer, &repository, &tag, number).await;
+                written.map(|_| number.to_string())
             }
         };
-        (key, began.elapsed())
+        (confirmed(key), began.elapsed())
     };
     let quickly = async {
         tokio::time::sleep(Duration::from_millis(after)).await;
@@ -422,15 +424,25 @@ async fn one_slow_one_quick(line: Line, after: u64, what: What) -> usize {
     let case = format!("{line:?} {after} {what:?}");
     assert!(took > quick, "{case}: {took:?}, {quick:?}");
     let (entries, _) = read_back(&host, what, world.image).await;
-    for key in [one, other] {
-        assert!(entries.contains(&key), "{case}: {key} in {entries:?}");
+    for key in [&one, &other].into_iter().flatten() {
+        assert!(entries.contains(key), "{case}: {key} in {entries:?}");
     }
+    one.and(other)?;
     let is_at_tag = |path: &str| path.contains("/manifests/sha256-");
     let requests = world.registry.requests();
     let requests = requests
         .iter()
         .filter(|r| r.method == "PUT" && is_at_tag(&r.path));
-    requests.count()
+    Some(requests.count())
+}
+
+/// What a writer was told is there. Of what could not be found again it says so and nothing else.
+fn confirmed<T>(written: Result<T, Error>) -> Option<T> {
+    match written {
+        Ok(written) => Some(written),
+        Err(Error::Unconfirmed { .. }) => None,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// The one who is quick is done before what the other one wrote arrives, and cannot notice.
@@ -446,7 +458,8 @@ async fn a_slow_write_takes_nothing_from_one_who_was_done_before_it_arrived() {
         .map(|(line, after, what)| one_slow_one_quick(line, after, what));
     let written = join_all(run).await;
     // They met: more was written than one write each.
-    let repaired = written.iter().filter(|writes| **writes > 2).count();
+    let repaired = written.iter().flatten();
+    let repaired = repaired.filter(|writes| **writes > 2).count();
     assert!(repaired >= 4, "{written:?}");
 }
 
