@@ -392,9 +392,20 @@ async fn hold(
     }
 }
 
-/// Of two entries each is kept whose writer was told so, of which one is written over a slow line. Gives
-/// how often was written, where both were told so: a busy machine may make a look too slow for that.
-async fn one_slow_one_quick(line: Line, after: u64, what: What) -> Option<usize> {
+/// Both of two entries are kept, of which one is written over a slow line. Gives how often was written. A
+/// busy machine may make a look too slow, and the honest answer is that nothing is confirmed; then two
+/// others try.
+async fn one_slow_one_quick(line: Line, after: u64, what: What) -> usize {
+    for _ in 0..3 {
+        if let Some(writes) = one_try(line, after, what).await {
+            return writes;
+        }
+    }
+    panic!("{line:?} {after} {what:?}: three times not confirmed")
+}
+
+/// Each entry is there whose writer was told so. Gives how often was written, where both were.
+async fn one_try(line: Line, after: u64, what: What) -> Option<usize> {
     let world = World::start(without_api(false, 0)).await;
     let host = world.registry.host();
     let slow = slow_line(host.clone(), line).await;
@@ -458,8 +469,7 @@ async fn a_slow_write_takes_nothing_from_one_who_was_done_before_it_arrived() {
         .map(|(line, after, what)| one_slow_one_quick(line, after, what));
     let written = join_all(run).await;
     // They met: more was written than one write each.
-    let repaired = written.iter().flatten();
-    let repaired = repaired.filter(|writes| **writes > 2).count();
+    let repaired = written.iter().filter(|writes| **writes > 2).count();
     assert!(repaired >= 4, "{written:?}");
 }
 
